@@ -1,0 +1,32 @@
+//! The pure ring: words and rules.
+//!
+//! Nothing in here reads a file, the environment, a socket or a clock. What it needs to know comes in as
+//! an argument, the present moment included, so every rule can be tested as a table.
+
+pub mod allowed;
+pub mod audit;
+pub mod caller;
+pub mod catalog;
+pub mod config;
+pub mod credential_process;
+pub mod credentials;
+pub mod decision;
+pub mod doors;
+pub mod duration;
+pub mod fault;
+pub mod imds;
+pub mod issue;
+pub mod lease;
+pub mod moment;
+pub mod name;
+pub mod nearest;
+pub mod protocol;
+pub mod refusal;
+pub mod relay;
+pub mod serverless;
+pub mod serverless_cli;
+pub mod session;
+pub mod shadow;
+pub mod stage;
+pub mod table;
+pub mod token;

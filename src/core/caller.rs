@@ -1,0 +1,152 @@
+//! The process on the other end of a connection.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// One process, for good: a pid alone is used again, together with its start time it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// The process id.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (field 22 of `/proc/PID/stat`).
+    pub start: u64,
+}
+
+/// A directory as the kernel knows it, whatever its path says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DirectoryId {
+    /// The number of the device it is on.
+    pub device: u64,
+    /// Its inode.
+    pub inode: u64,
+}
+
+/// What can be seen of a process.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Which one.
+    pub id: ProcessId,
+    /// Its executable; `None` if that cannot be read.
+    pub executable: Option<PathBuf>,
+    /// Its command line as separate arguments, the program's name first; `None` if that cannot be read.
+    pub arguments: Option<Vec<String>>,
+    /// Its directory, checked to be the one that its path names here.
+    pub directory: PathBuf,
+    /// Its environment as it was at its start; `None` if that cannot be read.
+    pub environment: Option<BTreeMap<String, String>>,
+}
+
+impl Process {
+    /// The file name of the executable, or of what it was started as where the executable cannot be read.
+    pub fn name(&self) -> String {
+        let started_as = self.arguments.as_ref().and_then(|arguments| arguments.first()).map(Path::new);
+        let name = self.executable.as_deref().or(started_as).and_then(Path::file_name);
+        name.map_or_else(|| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+impl fmt::Debug for Process {
+    /// Arguments and environment may hold secrets, so only the rest is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("id", &self.id)
+            .field("executable", &self.executable)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An identified caller: the process that asks, and those that started it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The process that asks.
+    pub process: Process,
+    /// Its directory by number, to notice when it moves.
+    pub directory: DirectoryId,
+    /// Its parent, its parent's parent and so on, as far as they are the same user's and can be read.
+    pub ancestors: Vec<Process>,
+}
+
+impl Caller {
+    /// The process and then its ancestors, nearest first.
+    pub fn line(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(&self.process).chain(&self.ancestors)
+    }
+}
+
+/// Why it cannot be said which process asks, or from which directory. Such a caller gets nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unidentified {
+    /// The socket belongs to another user.
+    #[error("the caller belongs to another user (uid {uid})")]
+    OtherUser {
+        /// That user.
+        uid: u32,
+    },
+    /// The socket was closed before its process could be found.
+    #[error("the connection was closed before its process could be found")]
+    Gone,
+    /// No process that can be looked at holds the socket, and some hide their descriptors.
+    #[error("the process that asks hides itself; one of: {}", .candidates.join(", "))]
+    Hidden {
+        /// Processes of this user whose descriptors cannot be read, as `name (pid)`.
+        candidates: Vec<String>,
+    },
+    /// No process of this user holds the socket.
+    #[error(
+        "no process of this user holds the connection: it may have been made in a container or by another user's program"
+    )]
+    NotFound,
+    /// The process forwards for others.
+    #[error("{name} (pid {pid}) forwards for others: who is behind it cannot be known")]
+    Relay {
+        /// The relay.
+        name: String,
+        /// Its process.
+        pid: u32,
+    },
+    /// The directory that the process shows is not the one of that path here.
+    #[error(
+        "pid {pid} shows the directory {path}, which is not that directory here: it runs in a mount namespace of its own, such as a container's"
+    )]
+    ForeignDirectory {
+        /// The process.
+        pid: u32,
+        /// What it shows.
+        path: String,
+    },
+    /// The directory is gone or cannot be read.
+    #[error("the directory of pid {pid} cannot be read: {why}")]
+    NoDirectory {
+        /// The process.
+        pid: u32,
+        /// The system's words.
+        why: String,
+    },
+    /// The process ended or handed on its socket while it was looked at.
+    #[error("the process changed while it was looked at")]
+    Changed,
+    /// The system refuses to say.
+    #[error("the system does not say who asks: {0}")]
+    System(String),
+}
+
+impl Unidentified {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Hidden { .. } => Some(
+                "run the AWS tool through a program that can be looked at, or hand it credentials from one: aws configure export-credentials",
+            ),
+            Self::Relay { .. } | Self::ForeignDirectory { .. } | Self::NotFound => {
+                Some("run the AWS tool on this side, in the project's directory")
+            }
+            Self::NoDirectory { .. } => Some("start the tool in a directory that exists"),
+            Self::OtherUser { .. } | Self::Gone | Self::Changed | Self::System(_) => None,
+        }
+    }
+}

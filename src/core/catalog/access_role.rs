@@ -1,0 +1,301 @@
+//! The role that a profile assumes, and with what.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::session_tags;
+use crate::core::duration::parse_duration;
+use crate::core::name::{ExternalId, PolicyArn, Region, RoleArn, SessionName};
+use crate::core::table::{Findings, Table, Value};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// `PolicyArns` of `AssumeRole`: at most ten (AWS STS API reference, `AssumeRole`, request parameters).
+const POLICY_ARNS: usize = 10;
+
+/// `Policy` of `AssumeRole`: at most 2048 characters as plain text (same page).
+const SESSION_POLICY_CHARACTERS: usize = 2048;
+
+/// The IAM role that a profile assumes, with the parameters of `AssumeRole`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AccessRole {
+    /// The role.
+    pub role_arn: RoleArn,
+    /// What signs the request.
+    pub source: Source,
+    /// How long a session lasts: 1 to 12 hours, an hour if the catalog says nothing. The role's own maximum
+    /// may be less.
+    pub duration: Duration,
+    /// What the trust policy of a role of somebody else's account asks for.
+    pub external_id: Option<ExternalId>,
+    /// The session's name in CloudTrail.
+    pub session_name: Option<SessionName>,
+    /// The session's tags: at most 50.
+    pub session_tags: BTreeMap<String, String>,
+    /// A policy that narrows the session: the JSON of an object, at most 2048 characters, as it was written.
+    pub session_policy: Option<String>,
+    /// Managed policies that narrow the session: at most 10.
+    pub policy_arns: Vec<PolicyArn>,
+    /// The region whose STS is asked, and which the session's user is told.
+    pub region: Option<Region>,
+}
+
+/// Where the base credentials come from, those that sign `AssumeRole`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The SDK's own chain; the catalog says nothing.
+    Chain,
+    /// The environment of the daemon: `env`.
+    Environment,
+    /// A profile of `~/.aws/config`, by its name.
+    Named(String),
+}
+
+/// Reads the table `access_role`; what it sets and this version does not enforce is added to `not_enforced`.
+pub(super) fn read(
+    table: Table<'_>,
+    not_enforced: &mut Vec<String>,
+    findings: &mut Findings<'_>,
+) -> Option<AccessRole> {
+    table.only(
+        &[
+            "role_arn",
+            "source",
+            "duration",
+            "external_id",
+            "session_name",
+            "session_tags",
+            "session_policy",
+            "policy_arns",
+            "region",
+            "mfa_serial",
+        ],
+        findings,
+    );
+    if table.string("mfa_serial", findings).is_some() {
+        not_enforced.push("access_role.mfa_serial".to_owned());
+    }
+    let role_arn = table
+        .required("role_arn", "role_arn = \"arn:aws:iam::111111111111:role/deploy\"", findings)
+        .and_then(|value| value.parsed(RoleArn::parse, findings));
+    let source = table.get("source").and_then(|value| read_source(value, findings));
+    let duration = table.get("duration").and_then(|value| read_duration(value, findings));
+    let external_id = table.parsed("external_id", ExternalId::parse, findings);
+    let session_name = table.parsed("session_name", SessionName::parse, findings);
+    let session_tags = table.get("session_tags").map(|value| session_tags::read(value, findings));
+    let session_policy = table.get("session_policy").and_then(|value| read_policy(value, findings));
+    let policy_arns = read_policy_arns(table, findings);
+    let region = table.parsed("region", Region::parse, findings);
+    Some(AccessRole {
+        role_arn: role_arn?,
+        source: source.unwrap_or(Source::Chain),
+        duration: duration.unwrap_or(HOUR),
+        external_id,
+        session_name,
+        session_tags: session_tags.unwrap_or_default(),
+        session_policy,
+        policy_arns,
+        region,
+    })
+}
+
+fn read_source(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Source> {
+    match value.filled(findings)? {
+        "env" => Some(Source::Environment),
+        "keychain" => {
+            value.wrong(
+                "long-term keys in the keychain are not supported by this version",
+                Some("name a profile of ~/.aws/config, or write \"env\"".to_owned()),
+                findings,
+            );
+            None
+        }
+        name => Some(Source::Named(name.to_owned())),
+    }
+}
+
+/// A duration within what `AssumeRole` grants. The lower bound is brokerd's own: a shorter session would be
+/// renewed all the time.
+fn read_duration(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Duration> {
+    if value.as_str().is_none() {
+        value.mistyped("a string", Some("write it with its unit, as in \"1h\"".to_owned()), findings);
+        return None;
+    }
+    let duration = value.parsed(parse_duration, findings)?;
+    if (HOUR..=12 * HOUR).contains(&duration) {
+        return Some(duration);
+    }
+    value.wrong("a session lasts at least 1h and at most 12h", None, findings);
+    None
+}
+
+/// The text of a session policy. Only its shape is checked here; what it may say is for STS to judge.
+fn read_policy(value: Value<'_>, findings: &mut Findings<'_>) -> Option<String> {
+    let text = value.string(findings)?;
+    let length = text.chars().count();
+    if length > SESSION_POLICY_CHARACTERS {
+        value.wrong(
+            format_args!(
+                "the policy has {length} characters and STS accepts at most {SESSION_POLICY_CHARACTERS}"
+            ),
+            Some("shorten it, or move it to a managed policy and name that in policy_arns".to_owned()),
+            findings,
+        );
+        return None;
+    }
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(_)) => return Some(text.to_owned()),
+        Ok(_) => {
+            value.wrong("the policy is not a JSON object: it begins with { and ends with }", None, findings);
+        }
+        // The parser's own words are left out, because they may quote the text.
+        Err(error) => value.wrong(
+            format_args!(
+                "the policy is not JSON: see line {}, column {} of its text",
+                error.line(),
+                error.column()
+            ),
+            None,
+            findings,
+        ),
+    }
+    None
+}
+
+fn read_policy_arns(table: Table<'_>, findings: &mut Findings<'_>) -> Vec<PolicyArn> {
+    let items = table.array("policy_arns", findings);
+    if let Some(excess) = items.get(POLICY_ARNS) {
+        excess.wrong(
+            format_args!("STS accepts at most {POLICY_ARNS} policies for a session"),
+            None,
+            findings,
+        );
+    }
+    items.into_iter().filter_map(|item| item.parsed(PolicyArn::parse, findings)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::catalog::Catalog;
+    use crate::core::catalog::tests::errors;
+    use crate::core::name::ProfileName;
+    use std::path::Path;
+
+    const HEAD: &str = "[profiles.p.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
+
+    fn role(lines: &str) -> AccessRole {
+        let catalog = Catalog::parse(Path::new("c.toml"), &format!("{HEAD}{lines}")).unwrap();
+        catalog.profiles[&ProfileName::parse("p").unwrap()].access_role.clone().unwrap()
+    }
+
+    #[test]
+    fn only_the_role_has_to_be_written() {
+        assert_eq!(
+            role(""),
+            AccessRole {
+                role_arn: RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap(),
+                source: Source::Chain,
+                duration: HOUR,
+                external_id: None,
+                session_name: None,
+                session_tags: BTreeMap::new(),
+                session_policy: None,
+                policy_arns: vec![],
+                region: None,
+            }
+        );
+    }
+
+    #[test]
+    fn every_parameter_is_read() {
+        let policy = r#"{"Statement":[]}"#;
+        let role = role(&format!(
+            "source = \"env\"\nduration = \"12h\"\nexternal_id = \"id:1\"\nsession_name = \
+             \"ann\"\nregion = \"eu-central-1\"\n\
+             session_tags = {{ team = \"web\" }}\nsession_policy = '{policy}'\npolicy_arns = \
+             [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n",
+        ));
+        assert_eq!((role.source, role.duration), (Source::Environment, 12 * HOUR));
+        assert_eq!(role.external_id, Some(ExternalId::parse("id:1").unwrap()));
+        assert_eq!(role.session_name, Some(SessionName::parse("ann").unwrap()));
+        assert_eq!(role.region, Some(Region::parse("eu-central-1").unwrap()));
+        assert_eq!(role.session_tags, BTreeMap::from([("team".to_owned(), "web".to_owned())]));
+        assert_eq!(role.session_policy.as_deref(), Some(policy));
+        assert_eq!(role.policy_arns, [PolicyArn::parse("arn:aws:iam::aws:policy/ReadOnlyAccess").unwrap()]);
+    }
+
+    #[test]
+    fn names_each_fault() {
+        let long = format!("session_policy = '{{\"a\":\"{}\"}}'", "ü".repeat(2041));
+        let many = format!("policy_arns = [{}]", "\"arn:aws:iam::aws:policy/A\",".repeat(11));
+        for (line, expected) in [
+            ("source = \"\"", "3:10: `source`: the text is empty"),
+            (
+                "source = \"keychain\"",
+                "3:10: `source`: long-term keys in the keychain are not supported by this version (name \
+                 a profile of \
+                 ~/.aws/config, or write \"env\")",
+            ),
+            ("duration = \"59m\"", "3:12: `duration`: a session lasts at least 1h and at most 12h"),
+            ("duration = \"12h1s\"", "3:12: `duration`: a session lasts at least 1h and at most 12h"),
+            (
+                "duration = 3600",
+                "3:12: `duration`: expected a string, found an integer (write it with its unit, as in \
+                 \"1h\")",
+            ),
+            (
+                "duration = \"3600\"",
+                "3:12: `duration`: a duration needs a unit after each number: d, h, m or s, as in 1h30m",
+            ),
+            (
+                "region = \"Frankfurt\"",
+                "3:10: `region`: \"Frankfurt\" is not an AWS region: like eu-central-1",
+            ),
+            (
+                "session_name = \"x\"",
+                "3:16: `session_name`: \"x\" is not a session name: 2 to 64 letters, digits or any of \
+                 _+=,.@-",
+            ),
+            (
+                "external_id = \"x\"",
+                "3:15: `external_id`: \"x\" is not an external id: 2 to 1224 letters, digits or any of \
+                 _+=,.@:/-",
+            ),
+            (
+                "policy_arns = [\"ReadOnlyAccess\", 1]",
+                "3:16: `policy_arns`: \"ReadOnlyAccess\" is not the ARN of an IAM policy: like \
+                 arn:aws:iam::aws:policy/ReadOnlyAccess\nc.toml:3:34: `policy_arns`: expected a string, \
+                 found an integer",
+            ),
+            (&many, "3:296: `policy_arns`: STS accepts at most 10 policies for a session"),
+            ("mfa_serial = 1", "3:14: `mfa_serial`: expected a string, found an integer"),
+            (
+                "session_policy = 'marked'",
+                "3:18: `session_policy`: the policy is not JSON: see line 1, column 1 of its text",
+            ),
+            (
+                "session_policy = '[]'",
+                "3:18: `session_policy`: the policy is not a JSON object: it begins with { and ends with }",
+            ),
+            (
+                &long,
+                "3:18: `session_policy`: the policy has 2049 characters and STS accepts at most 2048 \
+                 (shorten it, or move \
+                 it to a managed policy and name that in policy_arns)",
+            ),
+            ("rol_arn = 1", "3:1: unknown key `rol_arn` (did you mean \"role_arn\"?)"),
+        ] {
+            assert_eq!(errors(&format!("{HEAD}{line}\n")), format!("c.toml:{expected}"), "{line}");
+        }
+        assert_eq!(
+            errors("[profiles.p]\n[profiles.p.access_role]\n"),
+            "c.toml:2:1: missing key `role_arn` (add role_arn = \"arn:aws:iam::111111111111:role/deploy\")"
+        );
+        assert_eq!(
+            errors("[profiles.p.access_role]\nrole_arn = \"deploy\"\n"),
+            "c.toml:2:12: `role_arn`: \"deploy\" is not the ARN of an IAM role: like \
+             arn:aws:iam::111111111111:role/deploy"
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! A deployment profile: what a stage of an application deploys with.
+
+use std::collections::BTreeMap;
+
+use super::{AccessRole, Safeguard, SecretSource, access_role, safeguard};
+use crate::core::duration::parse_duration;
+use crate::core::name::{ProfileName, SecretName};
+use crate::core::table::{Findings, Table, Value};
+
+/// A deployment profile of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name, the key of its table.
+    pub name: ProfileName,
+    /// What people are told about it.
+    pub description: Option<String>,
+    /// The role that it assumes; without one it gives no credentials.
+    pub access_role: Option<AccessRole>,
+    /// Its secrets, each with where the value comes from.
+    pub secrets: BTreeMap<SecretName, SecretSource>,
+    /// Its safeguards in the order of the file.
+    pub safeguards: Vec<Safeguard>,
+    /// What the profile asks for and this version does not enforce, such as `protected` or
+    /// `access_role.mfa_serial`. Unless it is empty the profile must be refused (DESIGN section 3, "Fails
+    /// closed"): serving it would drop a protection that its author counts on.
+    pub not_enforced: Vec<String>,
+}
+
+impl Profile {
+    /// Reads one entry of the table `profiles`. `None` only if its name or type is wrong, which is noted.
+    pub(super) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Self> {
+        let name = value.parsed_key(ProfileName::parse, findings);
+        let table = value.table(findings)?;
+        table.only(
+            &["description", "access_role", "secrets", "safeguards", "protected", "short", "deploy"],
+            findings,
+        );
+        let mut not_enforced = Vec::new();
+        let protected = table.get("protected").is_some_and(|value| is_protected(value, findings));
+        let short = table.boolean("short", findings) == Some(true);
+        let deploy = table.get("deploy").and_then(|value| value.filled(findings)).is_some();
+        for (set, key) in [(protected, "protected"), (short, "short"), (deploy, "deploy")] {
+            not_enforced.extend(set.then(|| key.to_owned()));
+        }
+        let access_role = table
+            .table("access_role", findings)
+            .and_then(|table| access_role::read(table, &mut not_enforced, findings));
+        let secrets = read_secrets(name.as_ref(), table, findings);
+        let safeguards: Vec<_> = table
+            .array("safeguards", findings)
+            .into_iter()
+            .filter_map(|item| safeguard::read(item, findings))
+            .collect();
+        not_enforced.extend(
+            safeguards
+                .iter()
+                .filter(|safeguard| safeguard.enforce.is_some())
+                .map(|safeguard| format!("safeguard {}: enforce", safeguard.policy)),
+        );
+        let description = table.get("description").and_then(|value| value.prose(findings));
+        Some(Self { name: name?, description, access_role, secrets, safeguards, not_enforced })
+    }
+}
+
+/// The secrets of the profile with the name `profile`, if that is valid.
+fn read_secrets(
+    profile: Option<&ProfileName>,
+    table: Table<'_>,
+    findings: &mut Findings<'_>,
+) -> BTreeMap<SecretName, SecretSource> {
+    let mut secrets = BTreeMap::new();
+    for value in table.table("secrets", findings).into_iter().flat_map(Table::entries) {
+        let name = value.parsed_key(SecretName::parse, findings);
+        let source = SecretSource::read(profile.zip(name.as_ref()), value, findings);
+        if let (Some(name), Some(source)) = (name, source) {
+            secrets.insert(name, source);
+        }
+    }
+    secrets
+}
+
+/// Whether `protected` asks for approval: `true`, or a table that says how and for how long.
+fn is_protected(value: Value<'_>, findings: &mut Findings<'_>) -> bool {
+    if let Some(table) = value.as_table() {
+        table.only(&["approve", "for"], findings);
+        table.get("approve").and_then(|value| value.filled(findings));
+        table.parsed("for", parse_duration, findings);
+        return true;
+    }
+    value.as_bool().unwrap_or_else(|| {
+        value.mistyped("true, false or a table with approve and for", None, findings);
+        false
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::catalog::Catalog;
+    use crate::core::catalog::tests::errors;
+    use std::path::Path;
+
+    #[test]
+    fn tells_what_it_does_not_enforce() {
+        let role = "[profiles.p.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
+        for (lines, expected) in [
+            ("protected = true\nshort = true\ndeploy = \"x\"", vec!["protected", "short", "deploy"]),
+            ("protected = false\nshort = false", vec![]),
+            ("protected = {}", vec!["protected"]),
+            ("protected = { approve = \"mfa\", for = \"1h\" }", vec!["protected"]),
+            (
+                &format!("{role}mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\""),
+                vec!["access_role.mfa_serial"],
+            ),
+            (
+                "safeguards = [{ policy = \"allowed-regions\", enforce = \"session\" }, { policy = \
+                 \"require-dlq\" }, \
+                 { policy = \"allowed-stages\", enforce = \"issue\" }]",
+                vec!["safeguard allowed-regions: enforce", "safeguard allowed-stages: enforce"],
+            ),
+        ] {
+            let catalog = Catalog::parse(Path::new("c"), &format!("[profiles.p]\n{lines}\n")).unwrap();
+            let profile = &catalog.profiles[&ProfileName::parse("p").unwrap()];
+            assert_eq!(profile.not_enforced, expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn names_each_fault() {
+        for (text, expected) in [
+            (
+                "[profiles.\"a.b\"]\nshort = 1\n",
+                "c.toml:1:11: \"a.b\" is not a profile name: letters, digits, - and _, beginning with a \
+                 letter or digit, \
+                 at most 128\n\
+                 c.toml:2:9: `short`: expected true or false, found an integer",
+            ),
+            (
+                "[profiles.p]\nprotected = \"yes\"\n",
+                "c.toml:2:13: `protected`: expected true, false or a table with approve and for, found \
+                 a string",
+            ),
+            (
+                "[profiles.p]\nprotected = { aprove = \"mfa\", for = \"1x\" }\n",
+                "c.toml:2:15: unknown key `aprove` (did you mean \"approve\"?)\n\
+                 c.toml:2:37: `for`: expected a duration such as 45s, 90m, 1h30m or 2d",
+            ),
+            (
+                "[profiles.p]\ndescription = \"\\u001b[2J\"\n",
+                "c.toml:2:15: `description`: the text has a control character in it",
+            ),
+            (
+                "[profiles.p]\ndescription = \"a\\nb\\tc\"\ndeploy = 1\n",
+                "c.toml:3:10: `deploy`: expected a string, found an integer",
+            ),
+            ("[profiles.p]\ndeploy = \" \"\n", "c.toml:2:10: `deploy`: the text is empty"),
+            (
+                "[profiles.p.secrets]\n\"$(x)\" = \"marked\"\n",
+                "c.toml:2:1: \"$(x)\" is not a secret name: letters, digits and _, not beginning with a digit, \
+                 at most 128\n\
+                 c.toml:2:10: `$(x)`: expected \"keychain\" or a table such as { ssm = \"/name\" }; the secret \
+                 itself does not belong in this file",
+            ),
+            (
+                "[profiles.p.secrets]\nA-B = \"keychain\"\n",
+                "c.toml:2:1: \"A-B\" is not a secret name: letters, digits and _, not beginning with a \
+                 digit, at most 128",
+            ),
+        ] {
+            assert_eq!(errors(text), expected, "{text}");
+        }
+    }
+}

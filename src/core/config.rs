@@ -1,0 +1,269 @@
+//! The settings of the daemon on this machine, written in `config.toml`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use crate::core::fault::Faults;
+use crate::core::nearest::did_you_mean;
+use crate::core::table::{self, Findings, Table, Value};
+
+/// How many addresses the endpoint may have. Each one is a socket that is open all the time.
+const LISTEN: usize = 8;
+
+/// The keychains of the design that this version does not have.
+const KEYCHAINS_TO_COME: [&str; 3] = ["secret-service", "keyutils", "macos"];
+
+/// The settings of the daemon. Every key has a default and the file may be absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The addresses of the endpoint, 1 to 8, all loopback. Port 0 lets the system choose.
+    pub listen: Vec<SocketAddr>,
+    /// Whether IMDSv1, which asks for no token, is answered.
+    pub imds_v1: bool,
+    /// Names that a request's `Host` header may have besides the endpoint's own: lower case, without port.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9254)],
+            imds_v1: false,
+            hosts: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the text of a `config.toml` (DESIGN section 6, "Files"); `file` is only named in faults.
+    ///
+    /// The error has everything that is wrong, each fault with its place.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
+        table::read(file, text, |root, findings| {
+            root.only(&["listen", "imds_v1", "keychain", "projects", "hosts"], findings);
+            check_keychain(root, findings);
+            if let Some(project) = root.array("projects", findings).first() {
+                project.wrong(
+                    "roots to search are not supported by this version: a project is found when a \
+                     process in it asks",
+                    Some("write projects = []".to_owned()),
+                    findings,
+                );
+            }
+            let default = Self::default();
+            Self {
+                listen: root.get("listen").map_or(default.listen, |value| read_listen(value, findings)),
+                imds_v1: root.boolean("imds_v1", findings).unwrap_or(default.imds_v1),
+                hosts: read_hosts(root, findings),
+            }
+        })
+    }
+}
+
+fn read_listen(value: Value<'_>, findings: &mut Findings<'_>) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    let Some(items) = value.array(findings) else {
+        return addresses;
+    };
+    if items.is_empty() {
+        let hint = Some("write listen = [\"127.0.0.1:9254\"], or leave the key out".to_owned());
+        value.wrong("there is no address to listen on", hint, findings);
+    }
+    if let Some(excess) = items.get(LISTEN) {
+        excess.wrong(format_args!("at most {LISTEN} addresses can be listened on"), None, findings);
+    }
+    for item in items {
+        let Some(address) = item.parsed(loopback, findings) else {
+            continue;
+        };
+        if addresses.contains(&address) {
+            item.wrong("the address is listed twice", Some("keep one of the two".to_owned()), findings);
+        } else {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// An address and port that only this machine can reach.
+fn loopback(text: &str) -> Result<SocketAddr, &'static str> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "expected an address with a port, such as \"127.0.0.1:9254\" or \"[::1]:9254\"")?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("brokerd serves this machine only, and other machines could reach this address: use \
+             127.0.0.1 or [::1]")
+    }
+}
+
+fn read_hosts(root: Table<'_>, findings: &mut Findings<'_>) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for item in root.array("hosts", findings) {
+        let Some(host) = item.parsed(host_name, findings) else {
+            continue;
+        };
+        if hosts.contains(&host) {
+            item.wrong("the name is listed twice", Some("keep one of the two".to_owned()), findings);
+        } else {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
+
+/// A host name (RFC 1123 section 2.1) in lower case, in which brokerd compares them.
+fn host_name(text: &str) -> Result<String, &'static str> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    if text.len() <= 253 && text.split('.').all(is_label) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a host name: lower-case letters, digits, - and dots, without a port")
+    }
+}
+
+/// The keychain must be one that this version has; memory is the only one, so nothing is kept of the choice.
+fn check_keychain(root: Table<'_>, findings: &mut Findings<'_>) {
+    let Some((value, word)) = root.get("keychain").and_then(|value| Some((value, value.string(findings)?)))
+    else {
+        return;
+    };
+    match word {
+        "auto" | "memory" => {}
+        _ if KEYCHAINS_TO_COME.contains(&word) => value.wrong(
+            format_args!("\"{word}\" is not supported by this version"),
+            Some("write \"memory\", which forgets when brokerd stops".to_owned()),
+            findings,
+        ),
+        _ => {
+            let hint = did_you_mean(word, ["auto", "memory"].into_iter().chain(KEYCHAINS_TO_COME));
+            value.wrong("expected \"auto\" or \"memory\"", hint, findings);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("config.toml"), text).map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn every_key_has_a_default() {
+        let default =
+            Config { listen: vec!["127.0.0.1:9254".parse().unwrap()], imds_v1: false, hosts: vec![] };
+        assert_eq!(Config::default(), default);
+        for text in [
+            "",
+            "# nothing\r\n",
+            // The example of the design.
+            "listen   = [\"127.0.0.1:9254\"]\nimds_v1  = false\nkeychain = \"auto\"            # \
+             …\nprojects = []\n",
+            "keychain = \"memory\"\nhosts = []\n",
+        ] {
+            assert_eq!(parse(text).as_ref(), Ok(&default), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_every_key() {
+        let text = "listen = [\"127.0.0.2:0\", \"[::1]:9254\"]\nimds_v1 = true\nhosts = \
+         [\"host.docker.internal\", \"a-1\"]\n";
+        assert_eq!(
+            parse(text),
+            Ok(Config {
+                listen: vec!["127.0.0.2:0".parse().unwrap(), "[::1]:9254".parse().unwrap()],
+                imds_v1: true,
+                hosts: vec!["host.docker.internal".into(), "a-1".into()],
+            })
+        );
+    }
+
+    #[test]
+    fn names_each_fault() {
+        const FORM: &str = "expected an address with a port, such as \"127.0.0.1:9254\" or \"[::1]:9254\"";
+        const HERE: &str = "brokerd serves this machine only, and other machines could reach this \
+                            address: use 127.0.0.1 or [::1]";
+        const HOST: &str = "expected a host name: lower-case letters, digits, - and dots, without a port";
+        let many = (1..=9).map(|port| format!("\"127.0.0.1:{port}\"")).collect::<Vec<_>>().join(", ");
+        for (text, expected) in [
+            (
+                "listen = []",
+                "1:10: `listen`: there is no address to listen on (write listen = [\"127.0.0.1:9254\"], \
+                 or leave the key out)"
+                    .to_owned(),
+            ),
+            ("listen = \"127.0.0.1:1\"", "1:10: `listen`: expected an array, found a string".to_owned()),
+            (
+                "listen = [9254, \"localhost:9254\",\n\"127.0.0.1\"]",
+                format!(
+                    "1:11: `listen`: expected a string, found an integer\n\
+                     config.toml:1:17: `listen`: {FORM}\nconfig.toml:2:1: `listen`: {FORM}"
+                ),
+            ),
+            (
+                "listen = [\"0.0.0.0:9254\", \"[::]:1\", \"192.168.0.1:1\"]",
+                format!(
+                    "1:11: `listen`: {HERE}\nconfig.toml:1:27: `listen`: {HERE}\nconfig.toml:1:37: \
+                     `listen`: {HERE}"
+                ),
+            ),
+            (
+                "listen = [\"127.0.0.1:1\", \"127.0.0.1:1\"]",
+                "1:26: `listen`: the address is listed twice (keep one of the two)".to_owned(),
+            ),
+            (
+                &format!("listen = [{many}]"),
+                "1:131: `listen`: at most 8 addresses can be listened on".to_owned(),
+            ),
+            ("imds_v1 = \"yes\"", "1:11: `imds_v1`: expected true or false, found a string".to_owned()),
+            (
+                "hosts = [\"Host\", \"a:1\", \"\", \"-a\", \"a\", \"a\"]",
+                format!(
+                    "1:10: `hosts`: {HOST}\nconfig.toml:1:18: `hosts`: {HOST}\nconfig.toml:1:25: \
+                     `hosts`: {HOST}\n\
+                     config.toml:1:29: `hosts`: {HOST}\n\
+                     config.toml:1:40: `hosts`: the name is listed twice (keep one of the two)"
+                ),
+            ),
+            (
+                "keychain = \"macos\"",
+                "1:12: `keychain`: \"macos\" is not supported by this version (write \"memory\", which \
+                 forgets when brokerd \
+                 stops)"
+                    .to_owned(),
+            ),
+            (
+                "keychain = \"memroy\"",
+                "1:12: `keychain`: expected \"auto\" or \"memory\" (did you mean \"memory\"?)".to_owned(),
+            ),
+            (
+                "projects = [\"~/a\", \"~/b\"]",
+                "1:13: `projects`: roots to search are not supported by this version: a project is \
+                 found when a process in \
+                 it asks (write projects = [])"
+                    .to_owned(),
+            ),
+            ("imdsv1 = true", "1:1: unknown key `imdsv1` (did you mean \"imds_v1\"?)".to_owned()),
+        ] {
+            assert_eq!(parse(text), Err(format!("config.toml:{expected}")), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(text in "(?s).{0,200}|((listen|hosts|keychain|projects|imds_v1) = \
+         [\\[\\]\"a-z0-9:., ]{0,20}\n){0,6}") {
+            let _ = parse(&text);
+        }
+    }
+}

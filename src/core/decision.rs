@@ -1,0 +1,388 @@
+//! The rule: from a caller's project and the catalog to a profile, or a refusal, with the reasons in order.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::allowed::{AllowList, AllowedProject, RepositoryPlace};
+use super::catalog::{AccessRole, Application, Catalog, Profile, Unmatched};
+use super::fault::Fault;
+use super::name::{App, Org, Region, Stage};
+use super::nearest::nearest;
+use super::refusal::Refusal;
+use super::serverless::{Document, Finding, Inputs};
+use super::stage::{Cli, StageInquiry, StageSource, stage};
+
+/// A project as it was found, not yet as it was allowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Project<'a> {
+    /// Its configuration file: the real path of its directory, and its name.
+    pub config: &'a Path,
+    /// The real file, if that name is a symbolic link.
+    pub leads_to: Option<&'a Path>,
+    /// The last good reading of it, or why there has never been one.
+    pub reading: Result<&'a Document, &'a Fault>,
+    /// What is wrong with the file now, if the reading is an older one.
+    pub stale: Option<&'a Fault>,
+    /// Where it lies in its Git repository.
+    pub place: Option<&'a RepositoryPlace>,
+}
+
+/// Everything that a decision depends on, besides the catalog.
+#[derive(Debug, Clone, Copy)]
+pub struct Inquiry<'a> {
+    /// The nearest project of the caller.
+    pub project: Project<'a>,
+    /// What the user has said yes to.
+    pub allowed: &'a AllowList,
+    /// The Serverless CLI that the caller is or descends from.
+    pub cli: Cli<'a>,
+    /// The caller's environment; `None` if it cannot be read.
+    pub environment: Option<&'a BTreeMap<String, String>>,
+    /// The stage in the role name that the caller asks for, if it asks by name.
+    pub asked: Option<&'a Stage>,
+}
+
+/// How a profile was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Matched {
+    /// A stage of the application equals the current one.
+    Exact,
+    /// None equals: the application's default profile.
+    Default,
+}
+
+impl fmt::Display for Matched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Exact => "exact",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// One step of a decision, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What the step decided: `project`, `application`, `stage`, `profile`, …
+    pub topic: String,
+    /// How.
+    pub text: String,
+}
+
+/// Which profile a caller gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The application.
+    pub app: App,
+    /// The stage.
+    pub stage: Stage,
+    /// Where the stage comes from.
+    pub stage_source: StageSource,
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// Its access role.
+    pub access_role: AccessRole,
+    /// How the profile was found.
+    pub matched: Matched,
+    /// The sentence that must be said when the stage did not match.
+    pub fallback: Option<String>,
+    /// The region, where one is named.
+    pub region: Option<Region>,
+}
+
+impl Decision {
+    /// The name of the role as the endpoint shows it. Neither part holds a dot, so it can be taken apart again.
+    pub fn role_name(&self) -> String {
+        role_name(&self.app, &self.stage)
+    }
+}
+
+/// `<app>.<stage>`.
+pub fn role_name(app: &App, stage: &Stage) -> String {
+    format!("{app}.{stage}")
+}
+
+/// What came of an inquiry.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The application, as far as it got.
+    pub app: Option<App>,
+    /// The stage, as far as it got.
+    pub stage: Option<Stage>,
+    /// The decision, or why there is none.
+    pub result: Result<Arc<Decision>, Refusal>,
+    /// The steps, in order.
+    pub reasons: Vec<Reason>,
+}
+
+impl Outcome {
+    /// An outcome that ended before any rule was applied.
+    pub fn refused(refusal: Refusal) -> Self {
+        Self { app: None, stage: None, result: Err(refusal), reasons: Vec::new() }
+    }
+}
+
+/// Applies the whole rule.
+pub fn decide(inquiry: &Inquiry<'_>, catalog: &Catalog) -> Outcome {
+    let mut trail = Trail::default();
+    let result = steps(inquiry, catalog, &mut trail).map(Arc::new);
+    Outcome { app: trail.app, stage: trail.stage, result, reasons: trail.reasons }
+}
+
+/// How far a decision got, and by which steps.
+#[derive(Default)]
+struct Trail {
+    app: Option<App>,
+    stage: Option<Stage>,
+    reasons: Vec<Reason>,
+}
+
+impl Trail {
+    fn say(&mut self, topic: &str, text: impl Into<String>) {
+        self.reasons.push(Reason { topic: topic.to_owned(), text: text.into() });
+    }
+}
+
+fn steps(inquiry: &Inquiry<'_>, catalog: &Catalog, trail: &mut Trail) -> Result<Decision, Refusal> {
+    let project = inquiry.project;
+    trail.say("project", format!("{} is the nearest configuration", project.config.display()));
+    if let Some(fault) = project.stale {
+        trail.say("project", format!("it cannot be read now, so its last good reading counts: {fault}"));
+    }
+    let record = inquiry.allowed.find(project.config, project.place).ok_or_else(|| Refusal::NotAllowed {
+        config: project.config.to_owned(),
+        why: format!("{} is not allowed yet", project.config.display()),
+    })?;
+    if project.leads_to != record.leads_to.as_deref() {
+        return Err(Refusal::NotAllowed {
+            config: project.config.to_owned(),
+            why: format!(
+                "{} is a symbolic link that leads elsewhere than when it was allowed",
+                project.config.display()
+            ),
+        });
+    }
+    trail.app = Some(record.app.clone());
+    let document = project.reading.map_err(|fault| Refusal::UnknownApp {
+        config: project.config.to_owned(),
+        why: format!("the file cannot be read, and no earlier reading is known: {fault}"),
+    })?;
+    let inputs = inputs(inquiry);
+    check_identity(inquiry, document, record, &inputs)?;
+    trail.say("application", format!("it is {}, allowed since {}", record.app, record.since));
+
+    let stage_inquiry =
+        StageInquiry { document, cli: inquiry.cli, environment: inquiry.environment, asked: inquiry.asked };
+    let (stage, stage_source) = stage(&stage_inquiry)?;
+    trail.stage = Some(stage.clone());
+    trail.say("stage", format!("it is {stage}: {stage_source}"));
+
+    let (profile, matched) = profile(catalog, &record.app, &stage)?;
+    let fallback = (matched == Matched::Default).then(|| fallback(catalog, &record.app, &stage, &profile));
+    trail.say(
+        "profile",
+        fallback
+            .clone()
+            .unwrap_or_else(|| format!("stage {stage} of {} has profile {}", record.app, profile.name)),
+    );
+    let access_role = usable(&profile)?;
+    trail.say("role", format!("profile {} assumes {}", profile.name, access_role.role_arn));
+    if !profile.safeguards.is_empty() {
+        let count = profile.safeguards.len();
+        trail.say("safeguards", format!("{count} of the profile not evaluated: this version checks none"));
+    }
+    let region = region(inquiry, document, &inputs, access_role, trail);
+    Ok(Decision {
+        app: record.app.clone(),
+        stage,
+        stage_source,
+        access_role: access_role.clone(),
+        profile,
+        matched,
+        fallback,
+        region,
+    })
+}
+
+/// What variables may look at: the CLI's options and environment where there is a CLI, else the caller's
+/// environment. An environment that cannot be read counts as empty here; the stage rule refuses it.
+fn inputs(inquiry: &Inquiry<'_>) -> Inputs {
+    let (options, environment) = match inquiry.cli {
+        Cli::Serverless(invocation, environment) => (invocation.options.clone(), environment),
+        Cli::None | Cli::Unreadable(_) => (BTreeMap::new(), inquiry.environment),
+    };
+    Inputs { options, environment: environment.cloned().unwrap_or_default() }
+}
+
+/// The application and organisation must be those that the user said yes to; `--app` and `--org` of the
+/// command line count as a change.
+fn check_identity(
+    inquiry: &Inquiry<'_>,
+    document: &Document,
+    record: &AllowedProject,
+    inputs: &Inputs,
+) -> Result<(), Refusal> {
+    let config = inquiry.project.config;
+    let changed = |why: String| Refusal::NotAllowed { config: config.to_owned(), why };
+    match (document.app(inputs), record.named) {
+        (Finding::Known(known), _) if known.value == record.app.as_str() => {}
+        (Finding::Known(known), _) => {
+            return Err(changed(format!(
+                "{} was allowed as application {}, and is now \"{}\"",
+                config.display(),
+                record.app,
+                known.value
+            )));
+        }
+        (Finding::Absent | Finding::Unknown(_), true) => {}
+        (Finding::Absent, false) => {
+            return Err(changed(format!(
+                "{} was allowed as application {}, and names none now",
+                config.display(),
+                record.app
+            )));
+        }
+        (Finding::Unknown(unknown), false) => {
+            return Err(Refusal::UnknownApp { config: config.to_owned(), why: unknown.reason });
+        }
+    }
+    let org = org(document, inputs).map_err(|why| Refusal::UnknownApp {
+        config: config.to_owned(),
+        why: format!("its organisation: {why}"),
+    })?;
+    if org != record.org {
+        let name = |org: &Option<Org>| {
+            org.as_ref().map_or_else(|| "no organisation".to_owned(), ToString::to_string)
+        };
+        return Err(changed(format!(
+            "{} was allowed under {}, and is now under {}",
+            config.display(),
+            name(&record.org),
+            name(&org)
+        )));
+    }
+    let given = |option: &str| inputs.options.get(option).cloned();
+    if let Some(app) = given("app").filter(|app| app != record.app.as_str()) {
+        return Err(changed(format!(
+            "--app names {app}, and {} was allowed as {}",
+            config.display(),
+            record.app
+        )));
+    }
+    if let Some(named) =
+        given("org").filter(|named| record.org.as_ref().is_none_or(|org| org.as_str() != named))
+    {
+        return Err(changed(format!(
+            "--org names {named}, which is not what {} was allowed under",
+            config.display()
+        )));
+    }
+    Ok(())
+}
+
+/// The organisation that a configuration names; the error says why it cannot be told.
+pub fn org(document: &Document, inputs: &Inputs) -> Result<Option<Org>, String> {
+    match document.org(inputs) {
+        Finding::Absent => Ok(None),
+        Finding::Known(known) => Org::parse(&known.value).map(Some).map_err(|error| error.to_string()),
+        Finding::Unknown(unknown) => Err(unknown.reason),
+    }
+}
+
+/// The profile of an application's stage: the stage that equals, else the default profile.
+pub fn profile(catalog: &Catalog, app: &App, stage: &Stage) -> Result<(Arc<Profile>, Matched), Refusal> {
+    let application = catalog.applications.get(app).ok_or_else(|| Refusal::UnknownApplication {
+        app: app.clone(),
+        nearest: nearest(app.as_str(), catalog.applications.keys().map(App::as_str)).map(str::to_owned),
+    })?;
+    let (name, matched) = if let Some(name) = application.stages.get(stage) {
+        (name, Matched::Exact)
+    } else {
+        (default_profile(application, stage)?, Matched::Default)
+    };
+    // The reader of the catalog refuses dangling names, so this is the same catalog's own promise.
+    let profile =
+        catalog.profiles.get(name).ok_or_else(|| Refusal::NoCatalog { why: format!("no profile {name}") })?;
+    Ok((profile.clone(), matched))
+}
+
+fn default_profile<'a>(
+    application: &'a Application,
+    stage: &Stage,
+) -> Result<&'a super::name::ProfileName, Refusal> {
+    let (app, stage, nearest) = (application.name.clone(), stage.clone(), nearest_stage(application, stage));
+    let Some(name) = &application.default_profile else {
+        return Err(Refusal::NoDefault { app, stage, nearest });
+    };
+    let may_fall_back = match &application.unmatched {
+        Unmatched::Default => true,
+        Unmatched::Refuse => false,
+        Unmatched::Patterns(patterns) => patterns.iter().any(|pattern| pattern.matches(&stage)),
+    };
+    if may_fall_back { Ok(name) } else { Err(Refusal::Unmatched { app, stage, nearest }) }
+}
+
+fn nearest_stage(application: &Application, stage: &Stage) -> Option<Stage> {
+    let name = nearest(stage.as_str(), application.stages.keys().map(Stage::as_str))?;
+    Stage::parse(name).ok()
+}
+
+/// The danger of a fall-back is its silence, so this sentence goes wherever the decision goes.
+fn fallback(catalog: &Catalog, app: &App, stage: &Stage, profile: &Profile) -> String {
+    let near = catalog.applications.get(app).and_then(|application| nearest_stage(application, stage));
+    let near = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+    format!("stage {stage} is not configured on {app}: default profile {}{near}", profile.name)
+}
+
+/// The access role of a profile that this version can enforce whole.
+pub fn usable(profile: &Profile) -> Result<&AccessRole, Refusal> {
+    if !profile.not_enforced.is_empty() {
+        return Err(Refusal::NotEnforced {
+            profile: profile.name.clone(),
+            what: profile.not_enforced.clone(),
+        });
+    }
+    profile.access_role.as_ref().ok_or_else(|| Refusal::NoAccessRole { profile: profile.name.clone() })
+}
+
+/// The region is a convenience and no safeguard: one that cannot be told is left out, and said.
+fn region(
+    inquiry: &Inquiry<'_>,
+    document: &Document,
+    inputs: &Inputs,
+    access_role: &AccessRole,
+    trail: &mut Trail,
+) -> Option<Region> {
+    let option = match inquiry.cli {
+        Cli::Serverless(invocation, _) => invocation.option("region"),
+        Cli::None | Cli::Unreadable(_) => None,
+    };
+    let (text, from) = match (option, document.region(inputs)) {
+        (Some(option), _) => (option.to_owned(), "--region"),
+        (None, Finding::Known(known)) => (known.value, "provider.region"),
+        (None, Finding::Unknown(unknown)) => {
+            trail.say("region", format!("provider.region cannot be resolved: {}", unknown.reason));
+            return None;
+        }
+        (None, Finding::Absent) => {
+            let region = access_role.region.clone()?;
+            trail.say("region", format!("it is {region}: the profile's access role"));
+            return Some(region);
+        }
+    };
+    match Region::parse(&text) {
+        Ok(region) => {
+            trail.say("region", format!("it is {region}: {from}"));
+            Some(region)
+        }
+        Err(error) => {
+            trail.say("region", error.to_string());
+            None
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The doors of the endpoint: what a request must and must not carry before anything else is looked at.
+//!
+//! They keep out web pages (cross-site requests, DNS rebinding) and requests that something else forwards,
+//! such as a proxy that an application under development can be tricked into (SSRF).
+
+use std::net::IpAddr;
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Uri};
+
+use super::token::TOKEN_HEADER;
+
+/// Headers that only a proxy adds.
+const FORWARDED: [&str; 6] =
+    ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via"];
+/// Headers that only a browser adds, and that a page cannot leave out.
+const BROWSER: [&str; 6] =
+    ["origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-user"];
+
+/// Why a request is refused at the door. Always answered with 400, the one status that makes every SDK stop
+/// instead of falling back to IMDSv1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Shut {
+    /// No `Host`, several, or one that is not this endpoint.
+    #[error("its Host header does not name this endpoint")]
+    Host,
+    /// A request that was forwarded.
+    #[error("it was forwarded by something else ({0} header)")]
+    Forwarded(&'static str),
+    /// A request of a web page.
+    #[error("it comes from a web page ({0} header)")]
+    Browser(&'static str),
+    /// An absolute-form or authority-form target, which is how a client speaks to a proxy.
+    #[error("its target is meant for a proxy")]
+    Proxy,
+    /// Two tokens, or two lengths: nobody can say which one counts.
+    #[error("its {0} header is ambiguous")]
+    Ambiguous(&'static str),
+}
+
+/// The `Host` names that are this endpoint: loopback addresses, `localhost`, EC2's own address, and those
+/// that the user configured.
+#[derive(Debug, Clone, Default)]
+pub struct Doors {
+    hosts: Vec<String>,
+}
+
+impl Doors {
+    /// Doors that also accept `hosts`, host names in lower case without a port.
+    pub fn new(hosts: Vec<String>) -> Self {
+        Self { hosts }
+    }
+
+    /// Looks at the target and the headers of a request.
+    pub fn check(&self, target: &Uri, headers: &HeaderMap) -> Result<(), Shut> {
+        if target.scheme().is_some() || target.authority().is_some() {
+            return Err(Shut::Proxy);
+        }
+        let mut hosts = headers.get_all(HOST).iter();
+        let host = hosts.next().and_then(|value| value.to_str().ok()).ok_or(Shut::Host)?;
+        if hosts.next().is_some() || !self.is_ours(host) {
+            return Err(Shut::Host);
+        }
+        if let Some(name) = FORWARDED.into_iter().find(|name| headers.contains_key(*name)) {
+            return Err(Shut::Forwarded(name));
+        }
+        if let Some(name) = BROWSER.into_iter().find(|name| headers.contains_key(*name)) {
+            return Err(Shut::Browser(name));
+        }
+        if headers.get_all(TOKEN_HEADER).iter().count() > 1 {
+            return Err(Shut::Ambiguous(TOKEN_HEADER));
+        }
+        let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
+        if lengths > 1 || (lengths == 1 && headers.contains_key(TRANSFER_ENCODING)) {
+            return Err(Shut::Ambiguous("content-length"));
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let Some(name) = without_port(host) else { return false };
+        if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            return address.to_canonical().is_loopback() || address == IpAddr::from([169, 254, 169, 254]);
+        }
+        let name = name.to_ascii_lowercase();
+        name == "localhost" || self.hosts.contains(&name)
+    }
+}
+
+/// The host of a `Host` header (RFC 9110, section 7.2) without its port; `None` if the port is not one.
+fn without_port(host: &str) -> Option<&str> {
+    let (name, port) = if let Some(end) = host.find(']') {
+        (&host[..=end], host[end + 1..].strip_prefix(':').or(host[end + 1..].is_empty().then_some("")))
+    } else {
+        host.split_once(':').map_or((host, Some("")), |(name, port)| (name, Some(port)))
+    };
+    let port = port?;
+    (port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn check(target: &str, headers: &[(&str, &str)]) -> Result<(), Shut> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        Doors::new(vec!["broker.internal".into()]).check(&target.parse().unwrap(), &map)
+    }
+
+    #[test]
+    fn only_this_endpoints_names_are_hosts() {
+        for (host, open) in [
+            ("127.0.0.1", true),
+            ("127.0.0.1:9254", true),
+            ("127.8.9.1:1", true),
+            ("localhost:9254", true),
+            ("LOCALHOST", true),
+            ("[::1]:9254", true),
+            ("[::1]", true),
+            ("[::ffff:127.0.0.1]:9254", true),
+            ("169.254.169.254", true),
+            ("broker.internal:80", true),
+            ("evil.example", false),
+            ("evil.example:9254", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("10.0.0.1", false),
+            ("0.0.0.0", false),
+            ("169.254.169.253", false),
+            ("127.0.0.1:9254@evil.example", false),
+            ("[::1]evil", false),
+            ("", false),
+        ] {
+            assert_eq!(check("/latest", &[("Host", host)]).is_ok(), open, "{host:?}");
+        }
+        assert_eq!(check("/latest", &[]), Err(Shut::Host));
+        assert_eq!(check("/latest", &[("Host", "localhost"), ("Host", "localhost")]), Err(Shut::Host));
+    }
+
+    #[test]
+    fn forwarded_and_browser_headers_shut_the_door_in_any_case() {
+        for name in ["X-Forwarded-For", "x-FORWARDED-for", "Forwarded", "Via", "X-Real-IP"] {
+            let found = check("/latest", &[("Host", "localhost"), (name, "")]);
+            assert!(matches!(found, Err(Shut::Forwarded(_))), "{name}: {found:?}");
+        }
+        for name in ["Origin", "Referer", "Sec-Fetch-Site", "sec-fetch-MODE", "Sec-Fetch-Dest"] {
+            let found = check("/latest", &[("Host", "localhost"), (name, "null")]);
+            assert!(matches!(found, Err(Shut::Browser(_))), "{name}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn targets_for_a_proxy_and_doubled_headers_shut_the_door() {
+        assert_eq!(check("http://127.0.0.1/latest", &[("Host", "127.0.0.1")]), Err(Shut::Proxy));
+        assert_eq!(check("127.0.0.1:80", &[("Host", "127.0.0.1")]), Err(Shut::Proxy));
+        for (first, second) in [
+            ((TOKEN_HEADER, "a"), (TOKEN_HEADER, "a")),
+            (("content-length", "0"), ("transfer-encoding", "chunked")),
+        ] {
+            let found = check("/latest", &[("Host", "localhost"), first, second]);
+            assert!(matches!(found, Err(Shut::Ambiguous(_))), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The EC2 instance metadata service as a protocol: paths, documents and error pages, as pure functions.
+//!
+//! The reference is EC2's own service (AWS EC2 user guide, "Use instance metadata"). Where brokerd differs
+//! on purpose, `docs/endpoint.md` says so.
+
+mod document;
+mod page;
+mod route;
+
+pub use document::{InstanceFacts, credentials, identity_document, info};
+pub use page::page;
+pub use route::{Leaf, Miss, Route, route};

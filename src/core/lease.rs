@@ -1,0 +1,75 @@
+//! How long a session may be served.
+
+use std::time::Duration;
+
+use super::moment::Timestamp;
+
+/// The state of a session at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// Served as it is.
+    Fresh,
+    /// Served, and a new one is fetched meanwhile.
+    Due,
+    /// Never served.
+    Expired,
+}
+
+/// The state at `now` of a session that lives from `issued` to `expires`.
+///
+/// It is due from half of its life on. AWS SDKs refresh when 5 to 25 minutes are left, and botocore declares
+/// anything with less than about 25 minutes to be valid for longer than it is: half of an hour, the shortest
+/// life a profile may ask for, stays clear of that.
+///
+/// A wall clock that went back before `issued` makes the session due, since nothing can be said of its age.
+pub fn lease(issued: Timestamp, expires: Timestamp, now: Timestamp) -> Lease {
+    if now >= expires {
+        Lease::Expired
+    } else if now < issued || now >= half_life(issued, expires) {
+        Lease::Due
+    } else {
+        Lease::Fresh
+    }
+}
+
+/// The moment from which a session is due.
+pub fn half_life(issued: Timestamp, expires: Timestamp) -> Timestamp {
+    Timestamp(issued.0 + (expires.0 - issued.0) / 2)
+}
+
+/// How long to wait at `now` until renewing ahead: up to half life, less a share of the life that differs
+/// from session to session (`jitter` in 0..=255), so that sessions issued together are not renewed together.
+pub fn renew_after(issued: Timestamp, expires: Timestamp, now: Timestamp, jitter: u8) -> Duration {
+    let until_due = half_life(issued, expires).remaining(now);
+    let spread = expires.remaining(issued).mul_f64(0.05 * f64::from(jitter) / 255.0);
+    until_due.saturating_sub(spread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_is_fresh_then_due_then_expired() {
+        let (issued, expires) = (Timestamp(1000), Timestamp(4600));
+        for (now, expected) in [
+            (1000, Lease::Fresh),
+            (2799, Lease::Fresh),
+            (2800, Lease::Due),
+            (4599, Lease::Due),
+            (4600, Lease::Expired),
+            (9999, Lease::Expired),
+            (999, Lease::Due),
+        ] {
+            assert_eq!(lease(issued, expires, Timestamp(now)), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn renewal_is_spread_and_never_after_half_life() {
+        let (issued, expires) = (Timestamp(0), Timestamp(3600));
+        assert_eq!(renew_after(issued, expires, issued, 0), Duration::from_secs(1800));
+        assert_eq!(renew_after(issued, expires, issued, 255), Duration::from_secs(1620));
+        assert_eq!(renew_after(issued, expires, Timestamp(3000), 7), Duration::ZERO);
+    }
+}

@@ -1,0 +1,320 @@
+//! The control protocol between `brokerctl` and the daemon: one line of JSON each way, then the end.
+//!
+//! Each line carries the number of the protocol, so that after an upgrade an old daemon and a new
+//! `brokerctl` say so instead of misunderstanding each other.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::audit::Record;
+use super::decision::{Matched, Reason};
+use super::fault::Fault;
+use super::moment::Timestamp;
+use super::name::{App, Org, ProfileName, Region, RoleArn, Stage};
+use super::refusal::Refusal;
+
+/// The number of this protocol; raised by hand whenever a line changes its meaning.
+pub const PROTOCOL: u32 = 1;
+/// A longer request is refused unread.
+pub const MAX_REQUEST: usize = 64 * 1024;
+/// A longer reply is refused unread.
+pub const MAX_REPLY: usize = 16 * 1024 * 1024;
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Line<T> {
+    /// The sender's protocol.
+    pub protocol: u32,
+    /// The sender's version, for people.
+    pub version: String,
+    /// What it says.
+    pub body: T,
+}
+
+impl<T> Line<T> {
+    /// A line of this version.
+    pub fn new(body: T) -> Self {
+        Self { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), body }
+    }
+}
+
+/// What `brokerctl` asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// The state of everything.
+    Status,
+    /// The decision for a caller, with its reasons: for a process of this user, or for the asking process
+    /// itself, as if it were in another directory or an imagined CLI had been given a stage.
+    Why {
+        /// Another directory than the asking process's.
+        path: Option<PathBuf>,
+        /// `--stage` of an imagined Serverless CLI.
+        stage: Option<String>,
+        /// Another process.
+        pid: Option<u32>,
+    },
+    /// The last refusals.
+    LastRefusals,
+    /// Say yes to a project.
+    Allow {
+        /// Its directory or configuration file.
+        path: PathBuf,
+        /// The application, for a file that names none.
+        app: Option<String>,
+        /// Whether every worktree of its repository is allowed with it.
+        worktrees: bool,
+    },
+    /// Take back a yes.
+    Deny {
+        /// Its directory or configuration file.
+        path: PathBuf,
+    },
+    /// Credentials for the parent of the asking process.
+    CredentialProcess,
+    /// End the daemon.
+    Stop,
+    /// Something that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What the daemon says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Why`].
+    Why(Box<Explanation>),
+    /// To [`Request::LastRefusals`], oldest first.
+    Refusals {
+        /// The refusals.
+        refusals: Vec<Record>,
+    },
+    /// To [`Request::Allow`].
+    Allowed(Box<Permission>),
+    /// To [`Request::Deny`].
+    Denied {
+        /// The configuration whose entry was removed.
+        config: PathBuf,
+        /// Its application.
+        app: App,
+    },
+    /// To [`Request::CredentialProcess`]: the document, ready to print.
+    Credentials {
+        /// The document.
+        document: SecretText,
+        /// The sentence that must be said when the stage did not match.
+        note: Option<String>,
+    },
+    /// To [`Request::Stop`].
+    Stopping,
+    /// The request was understood and refused, or failed.
+    Failed {
+        /// Why.
+        message: String,
+        /// What to type next.
+        hint: Option<String>,
+        /// Whether a login or an approval is needed.
+        needs_person: bool,
+    },
+    /// Something that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A text that must be sent and must not be shown. It exists for the one reply that carries credentials.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Takes the text.
+    pub fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The text, for printing it to whoever asked for it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(redacted)")
+    }
+}
+
+/// The state of the daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// Its clock, against which remaining times count.
+    pub now: Timestamp,
+    /// Where it listens, as `http://address:port/`.
+    pub endpoints: Vec<String>,
+    /// Whether IMDSv1 is switched on, and how often it was used.
+    pub imds_v1: ImdsV1,
+    /// The catalog.
+    pub catalog: CatalogStatus,
+    /// Every allowed project, and each further stage of it that is in use.
+    pub projects: Vec<ProjectStatus>,
+    /// What happens in the directory of the asking process.
+    pub here: Option<Explanation>,
+    /// Since the start: sessions asked of STS.
+    pub sts_calls: u64,
+    /// Since the start: credentials handed out.
+    pub issues: u64,
+    /// Since the start: refusals.
+    pub refusals: u64,
+    /// Lines that could not be written to the audit log.
+    pub audit_lost: u64,
+    /// What does not work as it should: a watch that could not be set, an audit log that cannot be written.
+    pub troubles: Vec<String>,
+}
+
+/// The use of IMDSv1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImdsV1 {
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Requests without a token, served or not.
+    pub requests: u64,
+}
+
+/// The state of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogStatus {
+    /// Its file.
+    pub path: PathBuf,
+    /// How many profiles are in force.
+    pub profiles: usize,
+    /// How many applications are in force.
+    pub applications: usize,
+    /// What is wrong with the file now; what is in force is then the last good one.
+    pub faults: Vec<Fault>,
+}
+
+/// The state of a project's stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectStatus {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The application.
+    pub app: App,
+    /// The stage, if it can be told.
+    pub stage: Option<Stage>,
+    /// How the profile was found.
+    pub matched: Option<Matched>,
+    /// The profile.
+    pub profile: Option<ProfileName>,
+    /// The role.
+    pub role: Option<RoleArn>,
+    /// The account.
+    pub account: Option<String>,
+    /// The region.
+    pub region: Option<Region>,
+    /// When the session ends; absent while there is none.
+    pub expires: Option<Timestamp>,
+    /// Safeguards that nothing evaluates.
+    pub safeguards_not_evaluated: usize,
+    /// What must be said: a fall-back, a reading that is not the newest.
+    pub notes: Vec<String>,
+    /// The last thing that went wrong.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// A decision, explained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Of whom: `pid 4242 (python3) in /home/a/shop`.
+    pub caller: String,
+    /// The steps, in order.
+    pub reasons: Vec<Reason>,
+    /// What comes of it.
+    pub verdict: Verdict,
+}
+
+/// What comes of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// This profile.
+    Profile {
+        /// The application.
+        app: App,
+        /// The stage.
+        stage: Stage,
+        /// How the profile was found.
+        matched: Matched,
+        /// The profile.
+        profile: ProfileName,
+        /// Its role.
+        role: RoleArn,
+        /// The region.
+        region: Option<Region>,
+        /// The sentence that must be said when the stage did not match.
+        fallback: Option<String>,
+    },
+    /// Nothing.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The same as a sentence.
+        message: String,
+        /// What to type next.
+        hint: Option<String>,
+    },
+}
+
+/// A project that was allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permission {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The application.
+    pub app: App,
+    /// The organisation.
+    pub org: Option<Org>,
+    /// Whether every worktree of the repository is allowed with it.
+    pub worktrees: bool,
+    /// What a process there gets now.
+    pub decision: Explanation,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_newer_version_is_understood_as_unknown() {
+        let line: Line<Request> =
+            serde_json::from_str(r#"{"protocol":9,"version":"9.0.0","body":{"request":"dance"}}"#).unwrap();
+        assert_eq!((line.protocol, line.body), (9, Request::Unknown));
+        let line: Line<Reply> =
+            serde_json::from_str(r#"{"protocol":9,"version":"9.0.0","body":{"reply":"danced"}}"#).unwrap();
+        assert!(matches!(line.body, Reply::Unknown));
+    }
+
+    #[test]
+    fn credentials_travel_and_are_not_shown() {
+        let reply =
+            Reply::Credentials { document: SecretText::new(Zeroizing::new("marked".into())), note: None };
+        assert!(!format!("{reply:?}").contains("marked"));
+        let text = serde_json::to_string(&Line::new(reply)).unwrap();
+        let back: Line<Reply> = serde_json::from_str(&text).unwrap();
+        assert!(matches!(back.body, Reply::Credentials { document, .. } if document.reveal() == "marked"));
+    }
+}

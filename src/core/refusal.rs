@@ -1,0 +1,246 @@
+//! Why a caller gets no credentials.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::caller::Unidentified;
+use super::issue::IssueError;
+use super::name::{App, ProfileName, Stage};
+
+/// Why a caller gets no credentials: one sentence for the person, one class for the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Refusal {
+    /// Nobody knows who asks.
+    #[error("{why}")]
+    Unidentified {
+        /// What is known about it.
+        why: Unidentified,
+    },
+    /// The caller is in no project.
+    #[error("{directory} is in no project: no serverless.yml from there up to {stopped_at}")]
+    NoProject {
+        /// Where it is.
+        directory: String,
+        /// Where the search ended.
+        stopped_at: String,
+    },
+    /// The configuration of an allowed project is gone; its parent directories are not asked instead.
+    #[error("{} is allowed but is not there any more", .config.display())]
+    ConfigurationMissing {
+        /// The file that was there.
+        config: PathBuf,
+    },
+    /// A file or directory that others could have written.
+    #[error("{why}")]
+    Untrusted {
+        /// Which, and what is wrong with it.
+        why: String,
+        /// The command that mends it.
+        mend: Option<String>,
+    },
+    /// The user has not said yes to this project.
+    #[error("{why}")]
+    NotAllowed {
+        /// The configuration.
+        config: PathBuf,
+        /// What is missing or changed.
+        why: String,
+    },
+    /// The application cannot be told.
+    #[error("the application of {} is not known: {why}", .config.display())]
+    UnknownApp {
+        /// The configuration.
+        config: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The stage cannot be told, and unknown is not absent.
+    #[error("the stage is not known: {why}")]
+    UnknownStage {
+        /// Why not.
+        why: String,
+    },
+    /// Two stages are named for a Serverless CLI.
+    #[error(
+        "BROKERD_STAGE is {environment}, but the Serverless CLI works on stage {cli}: it reads no such variable"
+    )]
+    StageConflict {
+        /// What the variable says.
+        environment: String,
+        /// What the CLI computes.
+        cli: Stage,
+    },
+    /// The caller asks by role name for what is not its own.
+    #[error("the role {asked} is not one that this process may ask for: {why}")]
+    OtherRole {
+        /// The role name.
+        asked: String,
+        /// Why not.
+        why: String,
+    },
+    /// The catalog does not know the application.
+    #[error("the catalog has no application {app}{}", .nearest.as_ref().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default())]
+    UnknownApplication {
+        /// The application.
+        app: App,
+        /// One that is in the catalog and spelled much alike.
+        nearest: Option<String>,
+    },
+    /// No stage equals and there is no default.
+    #[error("stage {stage} is not configured on {app}{}, and {app} has no default profile", .nearest.as_ref().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default())]
+    NoDefault {
+        /// The application.
+        app: App,
+        /// The stage.
+        stage: Stage,
+        /// A stage of the application that is spelled much alike.
+        nearest: Option<Stage>,
+    },
+    /// No stage equals and the application wants no fall-back.
+    #[error("stage {stage} is not configured on {app}{}, and its `unmatched` lets it not fall back to the default profile", .nearest.as_ref().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default())]
+    Unmatched {
+        /// The application.
+        app: App,
+        /// The stage.
+        stage: Stage,
+        /// A stage of the application that is spelled much alike.
+        nearest: Option<Stage>,
+    },
+    /// The profile has no role.
+    #[error("profile {profile} has no access role")]
+    NoAccessRole {
+        /// The profile.
+        profile: ProfileName,
+    },
+    /// The profile asks for something that this version does not do.
+    #[error("profile {profile} uses what is not enforced by this version: {}", .what.join(", "))]
+    NotEnforced {
+        /// The profile.
+        profile: ProfileName,
+        /// What it uses.
+        what: Vec<String>,
+    },
+    /// The catalog that is in force cannot be read and there is no earlier one.
+    #[error("the catalog cannot be used: {why}")]
+    NoCatalog {
+        /// Its first fault.
+        why: String,
+    },
+    /// What the running process was given has ended; it is not moved to something else.
+    #[error("{why}; this process keeps what it was given or gets nothing")]
+    Ended {
+        /// What ended it.
+        why: String,
+    },
+    /// STS gives no session.
+    #[error("{why}")]
+    Issue {
+        /// The failure.
+        why: IssueError,
+    },
+}
+
+/// How the endpoint answers a refusal (see the status table in `docs/endpoint.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// The caller has no allowed project: 404 on the role list, so that its SDK goes on.
+    NoProject,
+    /// The caller has a role that it may not have now: 403.
+    Denied,
+    /// The caller will get it later: 503.
+    Later,
+}
+
+impl Refusal {
+    /// How the endpoint answers it.
+    pub fn class(&self) -> RefusalClass {
+        match self {
+            Self::Unidentified { .. }
+            | Self::NoProject { .. }
+            | Self::ConfigurationMissing { .. }
+            | Self::Untrusted { .. }
+            | Self::NotAllowed { .. } => RefusalClass::NoProject,
+            Self::Issue { why } if why.is_temporary() => RefusalClass::Later,
+            _ => RefusalClass::Denied,
+        }
+    }
+
+    /// What to type or change next, where something is known.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unidentified { why } => why.hint()?.to_owned(),
+            Self::NoProject { .. } => "cd into a project, or create its serverless.yml".to_owned(),
+            Self::ConfigurationMissing { config } => format!("brokerctl deny {}", shell_word(config)),
+            Self::Untrusted { mend, .. } => mend.clone()?,
+            Self::NotAllowed { config, .. } => format!("brokerctl allow {}", shell_word(config)),
+            Self::UnknownApp { config, .. } => format!("brokerctl allow --app NAME {}", shell_word(config)),
+            Self::UnknownStage { .. } => {
+                "name the stage: --stage NAME, or BROKERD_STAGE=NAME for other tools".to_owned()
+            }
+            Self::StageConflict { cli, .. } => format!("unset BROKERD_STAGE, or set it to {cli}"),
+            Self::OtherRole { .. } => {
+                "unset AWS_EC2_INSTANCE_PROFILE_NAME, or name a stage of this application".to_owned()
+            }
+            Self::UnknownApplication { app, .. } => format!("add [applications.{app}] to the catalog"),
+            Self::NoDefault { app, .. } | Self::Unmatched { app, .. } => {
+                format!("add the stage to [applications.{app}.stages] in the catalog")
+            }
+            Self::NoAccessRole { profile } => format!("add [profiles.{profile}.access_role] to the catalog"),
+            Self::NotEnforced { .. } => "take it out of the profile if it may be used without".to_owned(),
+            Self::NoCatalog { .. } => "brokerd --check".to_owned(),
+            Self::Ended { .. } => "start the process again".to_owned(),
+            Self::Issue { why } => why.hint()?,
+        })
+    }
+
+    /// Whether a login, an MFA code or an approval would help: exit code 4 of `brokerctl`.
+    pub fn needs_person(&self) -> bool {
+        matches!(self, Self::Issue { why } if why.needs_login())
+    }
+}
+
+/// A path as one word of a shell command.
+fn shell_word(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+=:@%,".contains(c));
+    if plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+impl From<Unidentified> for Refusal {
+    fn from(why: Unidentified) -> Self {
+        Self::Unidentified { why }
+    }
+}
+
+impl From<IssueError> for Refusal {
+    fn from(why: IssueError) -> Self {
+        Self::Issue { why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_spaces_is_quoted_in_a_hint() {
+        let refusal = Refusal::NotAllowed {
+            config: "/home/a/my shop/serverless.yml".into(),
+            why: "not allowed yet".into(),
+        };
+        assert_eq!(refusal.hint().unwrap(), "brokerctl allow '/home/a/my shop/serverless.yml'");
+    }
+
+    #[test]
+    fn only_callers_without_an_allowed_project_are_passed_on() {
+        let denied = Refusal::UnknownStage { why: "x".into() };
+        let none = Refusal::NoProject { directory: "/".into(), stopped_at: "/".into() };
+        let later = Refusal::Issue { why: IssueError::Network { why: "x".into() } };
+        assert_eq!(
+            [denied.class(), none.class(), later.class()],
+            [RefusalClass::Denied, RefusalClass::NoProject, RefusalClass::Later]
+        );
+    }
+}

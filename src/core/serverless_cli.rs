@@ -1,0 +1,322 @@
+//! Recognising a Serverless CLI by its process, and reading its command line as it does itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::caller::{Process, ProcessId};
+
+/// A running Serverless CLI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// Its process; `None` for one that is only imagined (`brokerctl why --stage`).
+    pub process: Option<ProcessId>,
+    /// The options of its command line by their long names.
+    pub options: Options,
+}
+
+/// Options by long name; a flag without a value is `true`.
+pub type Options = BTreeMap<String, String>;
+
+/// What a process is to the stage rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recognised {
+    /// Some other program.
+    Other,
+    /// A Serverless CLI and its options.
+    Serverless(Invocation),
+    /// A Serverless CLI whose command line cannot be read for certain, and why: unknown is not absent.
+    Unreadable(String),
+}
+
+impl Invocation {
+    /// An imagined CLI that was given `--stage`.
+    pub fn imagined(stage: &str) -> Self {
+        Self { process: None, options: Options::from([("stage".to_owned(), stage.to_owned())]) }
+    }
+
+    /// An option's value.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.get(name).map(String::as_str)
+    }
+}
+
+/// Looks at one process. `real_path` resolves a path, symbolic links included, as seen from the process's
+/// directory; `None` if nothing is there.
+///
+/// Only separate arguments are read. A process title that replaced the command line (npm writes its own)
+/// is never split.
+pub fn recognise(process: &Process, real_path: &dyn Fn(&Path) -> Option<PathBuf>) -> Recognised {
+    let name = process.name();
+    let standalone = matches!(name.as_str(), "serverless" | "sls" | "osls");
+    let is_node = name == "node" || name == "nodejs" || name.strip_prefix("node").is_some_and(is_version);
+    if !standalone && !is_node {
+        return Recognised::Other;
+    }
+    let Some(arguments) = &process.arguments else {
+        return Recognised::Unreadable(format!(
+            "the command line of {name} (pid {}) cannot be read",
+            process.id.pid
+        ));
+    };
+    let own = if standalone {
+        arguments.get(1..).unwrap_or_default()
+    } else if let Some(position) = script(arguments, real_path) {
+        &arguments[position + 1..]
+    } else if is_overwritten_title(arguments) {
+        return Recognised::Unreadable("its command line was overwritten by a process title".to_owned());
+    } else {
+        return Recognised::Other;
+    };
+    match options(own) {
+        Ok(options) => Recognised::Serverless(Invocation { process: Some(process.id), options }),
+        Err(why) => Recognised::Unreadable(why),
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-')
+}
+
+/// The position of the script among node's arguments, if it is a Serverless CLI.
+fn script(arguments: &[String], real_path: &dyn Fn(&Path) -> Option<PathBuf>) -> Option<usize> {
+    let mut after_option = false;
+    for (position, argument) in arguments.iter().enumerate().skip(1) {
+        if argument.starts_with('-') {
+            // `--require module` and the like take a value of their own; `--name=value` does not.
+            after_option = !argument.contains('=');
+            continue;
+        }
+        if real_path(Path::new(argument)).is_some_and(|path| is_serverless_script(&path)) {
+            return Some(position);
+        }
+        if !after_option {
+            return None;
+        }
+        after_option = false;
+    }
+    None
+}
+
+/// Whether a real path is the `bin` of the packages `serverless` (1 to 3; `run.js` in 4) or `osls`, or what
+/// the launcher of version 4 runs: `~/.serverless/releases/<version>/package/dist/sf-core.js`.
+fn is_serverless_script(path: &Path) -> bool {
+    let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    match parts.as_slice() {
+        [.., "node_modules", "serverless" | "osls", "bin", "serverless.js" | "serverless" | "osls.js"]
+        | [.., "node_modules", "serverless" | "osls", "run.js"] => true,
+        [.., ".serverless", "releases", version, "package", "dist", "sf-core.js"] => {
+            version.starts_with(|first: char| first.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
+/// A single argument such as `serverless deploy --stage prod`: node's `process.title` overwrites the whole.
+fn is_overwritten_title(arguments: &[String]) -> bool {
+    let [title] = arguments else { return false };
+    let mut words = title.split_whitespace();
+    let first = words.next().and_then(|word| word.rsplit('/').next());
+    matches!(first, Some("serverless" | "sls" | "osls")) && words.next().is_some()
+}
+
+/// Short names that every command of the CLI has for its options.
+const SHORT: [(&str, &str); 5] =
+    [("s", "stage"), ("r", "region"), ("c", "config"), ("v", "verbose"), ("h", "help")];
+/// Options that take no value on any command.
+const FLAGS: [&str; 10] = [
+    "verbose",
+    "help",
+    "version",
+    "force",
+    "debug",
+    "conceal",
+    "aws-s3-accelerate",
+    "no-aws-s3-accelerate",
+    "enforce-hash-update",
+    "minify-template",
+];
+/// Options that decide which project and stage is meant: these are never guessed.
+const DECIDING: [&str; 5] = ["stage", "region", "config", "app", "org"];
+
+/// Reads the arguments after the script. The commands stand first; everything from the first option on is
+/// options and their values, up to `--`.
+fn options(arguments: &[String]) -> Result<Options, String> {
+    let mut options = Options::new();
+    let mut rest = arguments.iter().peekable();
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            break;
+        }
+        let Some((name, attached)) = option_name(argument)? else { continue };
+        let deciding = DECIDING.contains(&name.as_str());
+        let value = match attached {
+            Some(value) => Some(value.to_owned()),
+            None if FLAGS.contains(&name.as_str()) => None,
+            None => rest.next_if(|next| !next.starts_with('-')).cloned(),
+        };
+        if deciding && value.as_deref().unwrap_or_default().is_empty() {
+            return Err(format!("--{name} on its command line has no value"));
+        }
+        let value = value.unwrap_or_else(|| "true".to_owned());
+        match options.get(&name) {
+            Some(earlier) if deciding && *earlier != value => {
+                return Err(format!("its command line has --{name} twice with different values"));
+            }
+            _ => options.insert(name, value),
+        };
+    }
+    Ok(options)
+}
+
+/// The long name of an option and the value attached with `=`; nothing for an argument that is no option.
+fn option_name(argument: &str) -> Result<Option<(String, Option<&str>)>, String> {
+    let (name, value) =
+        argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
+    if let Some(long) = name.strip_prefix("--") {
+        return Ok(Some((long.to_owned(), value)));
+    }
+    let Some(short) = name.strip_prefix('-').filter(|short| !short.is_empty()) else { return Ok(None) };
+    if short.chars().count() == 1 {
+        let long = SHORT.iter().find(|(letter, _)| *letter == short).map_or(short, |(_, long)| *long);
+        return Ok(Some((long.to_owned(), value)));
+    }
+    // `-vs` sets each letter as a flag; with an `s` among them the stage itself would be a flag.
+    if short.contains(['s', 'c', 'r']) {
+        return Err(format!(
+            "its command line has -{short}, which is read as single letters; write --stage, --config or --region"
+        ));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: ProcessId = ProcessId { pid: 7, start: 70 };
+
+    fn process(executable: &str, arguments: &[&str]) -> Process {
+        Process {
+            id: ID,
+            executable: Some(executable.into()),
+            arguments: Some(arguments.iter().map(|&argument| argument.to_owned()).collect()),
+            directory: "/home/a/shop".into(),
+            environment: Some(BTreeMap::new()),
+        }
+    }
+
+    /// Knows the links of an installation; every other absolute path is real as it is.
+    fn real_path(path: &Path) -> Option<PathBuf> {
+        Some(match path.to_str()? {
+            "node_modules/.bin/sls" | "node_modules/.bin/serverless" => {
+                "/home/a/shop/node_modules/serverless/bin/serverless.js".into()
+            }
+            "/usr/local/bin/osls" => "/usr/local/lib/node_modules/osls/bin/serverless.js".into(),
+            text if text.starts_with('/') => path.to_owned(),
+            _ => return None,
+        })
+    }
+
+    fn stage_of(executable: &str, arguments: &[&str]) -> Option<String> {
+        match recognise(&process(executable, arguments), &real_path) {
+            Recognised::Serverless(invocation) => Some(invocation.option("stage").unwrap_or("-").to_owned()),
+            Recognised::Other => None,
+            Recognised::Unreadable(why) => Some(format!("unreadable: {why}")),
+        }
+    }
+
+    #[test]
+    fn a_serverless_cli_is_known_by_its_real_script_or_its_binary() {
+        for (executable, arguments, expected) in [
+            ("/usr/bin/node", vec!["node", "node_modules/.bin/sls", "info"], Some("-")),
+            ("/usr/bin/node", vec!["/usr/bin/node", "/usr/local/bin/osls", "info", "-s", "qa"], Some("qa")),
+            ("/usr/bin/node20", vec!["node", "node_modules/.bin/sls"], Some("-")),
+            ("/usr/bin/node", vec!["node", "--max-old-space-size=9", "node_modules/.bin/sls"], Some("-")),
+            ("/usr/bin/node", vec!["node", "-r", "dotenv/config", "node_modules/.bin/sls"], Some("-")),
+            (
+                "/usr/bin/node",
+                vec![
+                    "node",
+                    "/home/a/.serverless/releases/4.4.0/package/dist/sf-core.js",
+                    "deploy",
+                    "--stage",
+                    "x",
+                ],
+                Some("x"),
+            ),
+            (
+                "/usr/bin/node",
+                vec!["node", "/x/node_modules/serverless/run.js", "deploy", "--stage=x"],
+                Some("x"),
+            ),
+            ("/x/.pnpm/osls@4/node_modules/osls/bin/serverless.js", vec!["x"], None),
+            ("/usr/local/bin/serverless", vec!["serverless", "deploy", "--stage", "prod"], Some("prod")),
+            ("/opt/sls", vec!["sls"], Some("-")),
+            ("/usr/bin/node", vec!["node", "app.js", "node_modules/.bin/sls"], None),
+            ("/usr/bin/node", vec!["node", "/home/a/serverless.js", "deploy"], None),
+            ("/usr/bin/node", vec!["node"], None),
+            ("/usr/bin/nodemon", vec!["nodemon", "node_modules/.bin/sls"], None),
+            ("/usr/bin/python3", vec!["python3", "/usr/local/bin/osls"], None),
+        ] {
+            assert_eq!(stage_of(executable, &arguments).as_deref(), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn all_spellings_of_the_stage_are_read() {
+        for (arguments, expected) in [
+            (vec!["deploy", "--stage", "prod"], "prod"),
+            (vec!["deploy", "--stage=prod"], "prod"),
+            (vec!["deploy", "-s", "prod"], "prod"),
+            (vec!["deploy", "-s=prod"], "prod"),
+            (vec!["deploy", "--verbose", "--stage", "prod"], "prod"),
+            (vec!["deploy", "--force", "-s", "prod", "--param", "a=b"], "prod"),
+            (vec!["--stage", "prod", "deploy"], "prod"),
+            (vec!["deploy", "--stage", "prod", "--stage", "prod"], "prod"),
+            (vec!["deploy", "--", "--stage", "prod"], "-"),
+            (vec!["deploy", "--stagex", "prod"], "-"),
+            (vec!["deploy", "stage", "prod"], "-"),
+            (vec!["invoke", "--data", "--stage"], "unreadable: --stage on its command line has no value"),
+            (vec!["deploy", "--stage"], "unreadable: --stage on its command line has no value"),
+            (vec!["deploy", "--stage="], "unreadable: --stage on its command line has no value"),
+            (
+                vec!["deploy", "--stage", "a", "-s", "b"],
+                "unreadable: its command line has --stage twice with different values",
+            ),
+            (
+                vec!["deploy", "-vs", "prod"],
+                "unreadable: its command line has -vs, which is read as single letters; write --stage, --config or --region",
+            ),
+        ] {
+            let mut whole = vec!["serverless"];
+            whole.extend(&arguments);
+            assert_eq!(stage_of("/usr/bin/serverless", &whole).as_deref(), Some(expected), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_title_is_never_split() {
+        assert_eq!(stage_of("/usr/bin/node", &["npm run deploy --stage prod"]), None);
+        assert_eq!(
+            stage_of("/usr/bin/node", &["serverless deploy --stage prod"]).as_deref(),
+            Some("unreadable: its command line was overwritten by a process title")
+        );
+        let mut unreadable = process("/usr/bin/osls", &[]);
+        unreadable.arguments = None;
+        assert!(matches!(recognise(&unreadable, &real_path), Recognised::Unreadable(_)));
+    }
+
+    #[test]
+    fn other_options_are_kept_for_variables() {
+        let Recognised::Serverless(invocation) = recognise(
+            &process("/bin/sls", &["sls", "x", "--team", "red", "-r", "eu-west-1", "--dry"]),
+            &real_path,
+        ) else {
+            panic!("a serverless CLI")
+        };
+        let found: Vec<_> =
+            invocation.options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(found, [("dry", "true"), ("region", "eu-west-1"), ("team", "red")]);
+        assert_eq!(invocation.process, Some(ID));
+    }
+}

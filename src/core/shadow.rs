@@ -1,0 +1,240 @@
+//! What keeps an AWS tool from asking brokerd at all.
+//!
+//! The metadata service comes last in the credential chain of every SDK, so anything before it wins, silently.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that wins over brokerd, or keeps a tool from finding it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadow {
+    /// What it is.
+    pub what: String,
+    /// What it does.
+    pub effect: String,
+    /// What to type against it.
+    pub fix: String,
+}
+
+impl Shadow {
+    fn new(what: impl Into<String>, effect: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what: what.into(), effect: effect.into(), fix: fix.into() }
+    }
+}
+
+/// Where a tool that is started here would look.
+pub struct Surroundings<'a> {
+    /// The environment.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The text of `~/.aws/config`, if there is one.
+    pub config: Option<&'a str>,
+    /// The text of `~/.aws/credentials`, if there is one.
+    pub credentials: Option<&'a str>,
+    /// Where brokerd listens, as `http://address:port/`.
+    pub endpoints: &'a [String],
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
+}
+
+/// Variables whose mere presence wins, and what each does.
+const VARIABLES: [(&str, &str); 5] = [
+    ("AWS_ACCESS_KEY_ID", "every AWS tool uses these keys instead of the project's role"),
+    ("AWS_PROFILE", "tools use that profile, where it has credentials, instead of the project's role"),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", "tools assume a role by web identity instead of asking brokerd"),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "tools ask that container endpoint instead of brokerd"),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "tools ask the ECS container endpoint instead of brokerd"),
+];
+const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+/// Keys of a profile that give it credentials.
+const CREDENTIAL_KEYS: [&str; 8] = [
+    "aws_access_key_id",
+    "credential_process",
+    "role_arn",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
+    "login_session",
+    "credential_source",
+];
+
+/// Everything that shadows brokerd, the strongest first.
+pub fn shadows(surroundings: &Surroundings<'_>) -> Vec<Shadow> {
+    let variable = |name: &str| (surroundings.variable)(name).filter(|value| !value.is_empty());
+    let mut found: Vec<Shadow> = VARIABLES
+        .into_iter()
+        .filter(|(name, _)| variable(name).is_some())
+        .map(|(name, effect)| Shadow::new(format!("{name} is set"), effect, format!("unset {name}")))
+        .collect();
+    if variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
+        found.push(Shadow::new(
+            "AWS_EC2_METADATA_DISABLED is set",
+            "no AWS tool asks a metadata service",
+            "unset AWS_EC2_METADATA_DISABLED",
+        ));
+    }
+    for (file, text, heading) in [
+        ("~/.aws/credentials", surroundings.credentials, "default"),
+        ("~/.aws/config", surroundings.config, "default"),
+        ("~/.aws/config", surroundings.config, "profile default"),
+    ] {
+        found.extend(default_section(file, text.unwrap_or_default(), heading));
+    }
+    found.extend(endpoint(surroundings, variable(ENDPOINT)));
+    found.extend(proxy(&variable));
+    found
+}
+
+/// A `[default]` section with credentials wins in every tool; one without still stops osls 4.
+fn default_section(file: &str, text: &str, heading: &str) -> Option<Shadow> {
+    let keys = section(text, heading)?;
+    let what = format!("{file} has a [{heading}] section");
+    Some(if keys.iter().any(|key| CREDENTIAL_KEYS.contains(&key.as_str())) {
+        Shadow::new(
+            what,
+            "every AWS tool uses its credentials instead of the project's role",
+            "rename that section, and name it with --profile where it is wanted",
+        )
+    } else {
+        Shadow::new(
+            format!("{what}, without credentials"),
+            "osls 4 stops at it; other tools go on to brokerd",
+            "AWS_DEFAULT_PROFILE=none for osls 4, or move its settings to variables such as AWS_REGION",
+        )
+    })
+}
+
+/// The keys of a section of an AWS configuration file, if it is there (AWS SDKs and tools reference guide,
+/// "Shared config and credentials files").
+fn section(text: &str, heading: &str) -> Option<Vec<String>> {
+    let mut keys: Option<Vec<String>> = None;
+    let mut inside = false;
+    for line in text.lines() {
+        if let Some(name) = line.trim_start().strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            inside = name.split_whitespace().eq(heading.split_whitespace());
+            if inside {
+                keys.get_or_insert_default();
+            }
+        } else if inside
+            && !line.starts_with([' ', '\t', '#', ';'])
+            && let (Some(keys), Some((key, _))) = (&mut keys, line.split_once('='))
+        {
+            keys.push(key.trim().to_ascii_lowercase());
+        }
+    }
+    keys
+}
+
+fn endpoint(surroundings: &Surroundings<'_>, set: Option<String>) -> Option<Shadow> {
+    let ours = surroundings.endpoints.first()?;
+    let same = |url: &str| {
+        surroundings.endpoints.iter().any(|own| own.trim_end_matches('/') == url.trim_end_matches('/'))
+    };
+    match set {
+        Some(url) if same(&url) => None,
+        Some(_) => Some(Shadow::new(
+            format!("{ENDPOINT} names another endpoint"),
+            "AWS tools ask that one instead of brokerd",
+            format!("export {ENDPOINT}={ours}"),
+        )),
+        None => Some(Shadow::new(
+            format!("{ENDPOINT} is not set"),
+            "AWS tools do not know where brokerd listens",
+            format!("export {ENDPOINT}={ours}"),
+        )),
+    }
+}
+
+/// Some SDKs send even requests for loopback to a proxy (botocore, Rust): keys would go through it.
+fn proxy(variable: &dyn Fn(&str) -> Option<String>) -> Option<Shadow> {
+    let name = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+        .into_iter()
+        .find(|name| variable(name).is_some())?;
+    let exempt = ["no_proxy", "NO_PROXY"]
+        .into_iter()
+        .filter_map(variable)
+        .any(|list| list.split(',').any(|entry| matches!(entry.trim(), "*" | "127.0.0.1" | "127.0.0.0/8")));
+    (!exempt).then(|| {
+        Shadow::new(
+            format!("{name} is set, and NO_PROXY does not exempt 127.0.0.1"),
+            "some SDKs ask the proxy for brokerd's endpoint, which brokerd refuses",
+            "export NO_PROXY=127.0.0.1,localhost",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDPOINTS: [&str; 1] = ["http://127.0.0.1:9254/"];
+
+    fn found(variables: &[(&str, &str)], config: Option<&str>, credentials: Option<&str>) -> Vec<String> {
+        let variable = |name: &str| {
+            let ours = (name == ENDPOINT).then(|| ENDPOINTS[0].to_owned());
+            let set = variables.iter().find(|(known, _)| *known == name);
+            set.map(|(_, value)| (*value).to_owned()).or(ours)
+        };
+        let endpoints = ENDPOINTS.map(str::to_owned);
+        let surroundings = Surroundings { variable: &variable, config, credentials, endpoints: &endpoints };
+        shadows(&surroundings).into_iter().map(|shadow| shadow.what).collect()
+    }
+
+    #[test]
+    fn nothing_shadows_in_a_clean_environment() {
+        assert_eq!(found(&[], None, None), Vec::<String>::new());
+        assert_eq!(
+            found(&[("AWS_PROFILE", "")], Some("[profile work]\nregion=x\n"), None),
+            Vec::<String>::new()
+        );
+        assert_eq!(found(&[(ENDPOINT, "http://127.0.0.1:9254")], None, None), Vec::<String>::new());
+        assert_eq!(found(&[("AWS_EC2_METADATA_DISABLED", "false")], None, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_thing_that_wins_is_named() {
+        for (variables, config, credentials, expected) in [
+            (vec![("AWS_ACCESS_KEY_ID", "AKIA")], None, None, "AWS_ACCESS_KEY_ID is set"),
+            (vec![("AWS_PROFILE", "work")], None, None, "AWS_PROFILE is set"),
+            (vec![("AWS_EC2_METADATA_DISABLED", "true")], None, None, "AWS_EC2_METADATA_DISABLED is set"),
+            (
+                vec![],
+                None,
+                Some("[default]\naws_access_key_id = x\n"),
+                "~/.aws/credentials has a [default] section",
+            ),
+            (vec![], Some("[ default ]\nsso_session=x\n"), None, "~/.aws/config has a [default] section"),
+            (
+                vec![],
+                Some("[profile default]\nrole_arn=x\n"),
+                None,
+                "~/.aws/config has a [profile default] section",
+            ),
+            (
+                vec![],
+                Some("[default]\nregion = x\ns3 =\n  role_arn = nested\n[profile a]\nrole_arn = y\n"),
+                None,
+                "~/.aws/config has a [default] section, without credentials",
+            ),
+            (
+                vec![(ENDPOINT, "http://127.0.0.1:1/")],
+                None,
+                None,
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT names another endpoint",
+            ),
+            (vec![(ENDPOINT, "")], None, None, "AWS_EC2_METADATA_SERVICE_ENDPOINT is not set"),
+            (
+                vec![("http_proxy", "http://proxy:1")],
+                None,
+                None,
+                "http_proxy is set, and NO_PROXY does not exempt 127.0.0.1",
+            ),
+        ] {
+            assert_eq!(found(&variables, config, credentials), [expected]);
+        }
+        let exempt = [("http_proxy", "http://proxy:1"), ("NO_PROXY", "localhost, 127.0.0.1")];
+        assert_eq!(found(&exempt, None, None), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,161 @@
+//! The stage rule: which stage a caller works on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::caller::ProcessId;
+use super::name::Stage;
+use super::refusal::Refusal;
+use super::serverless::{Document, Finding, Inputs, Origin};
+use super::serverless_cli::Invocation;
+
+/// The variable that names the stage for tools that have no `--stage`.
+pub const STAGE_VARIABLE: &str = "BROKERD_STAGE";
+/// The stage where nothing names one, as in the Serverless Framework.
+const DEFAULT_STAGE: &str = "dev";
+
+/// Where a stage comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StageSource {
+    /// `--stage` of a Serverless CLI.
+    CommandLine(Option<ProcessId>),
+    /// `BROKERD_STAGE` of the caller.
+    Environment,
+    /// `provider.stage` of the configuration.
+    File(Origin),
+    /// Nothing names one.
+    Default,
+    /// The role name that the caller asked for.
+    RoleName,
+}
+
+impl fmt::Display for StageSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine(Some(process)) => {
+                write!(f, "--stage of the Serverless CLI with pid {}", process.pid)
+            }
+            Self::CommandLine(None) => f.write_str("--stage"),
+            Self::Environment => f.write_str(STAGE_VARIABLE),
+            Self::File(origin) => {
+                f.write_str("provider.stage")?;
+                if let Some(place) = origin.place {
+                    write!(f, " at {}:{place}", origin.file.display())?;
+                }
+                if !origin.via.is_empty() {
+                    write!(f, ", by {}", origin.via.join(", "))?;
+                }
+                Ok(())
+            }
+            Self::Default => f.write_str("the default, since nothing names a stage"),
+            Self::RoleName => f.write_str("the role name asked for"),
+        }
+    }
+}
+
+/// The Serverless CLI that a caller is or descends from.
+#[derive(Debug, Clone, Copy)]
+pub enum Cli<'a> {
+    /// None.
+    None,
+    /// This one, with its environment (`None` if that cannot be read).
+    Serverless(&'a Invocation, Option<&'a BTreeMap<String, String>>),
+    /// One whose command line cannot be read, and why.
+    Unreadable(&'a str),
+}
+
+/// What the stage rule looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct StageInquiry<'a> {
+    /// The configuration, in its last good reading.
+    pub document: &'a Document,
+    /// The Serverless CLI, if any.
+    pub cli: Cli<'a>,
+    /// The caller's environment; `None` if it cannot be read.
+    pub environment: Option<&'a BTreeMap<String, String>>,
+    /// The stage in the role name that the caller asks for, if it asks by name.
+    pub asked: Option<&'a Stage>,
+}
+
+/// Applies the rule. Unknown is not absent: whatever names a stage and cannot be read is a refusal.
+pub fn stage(inquiry: &StageInquiry<'_>) -> Result<(Stage, StageSource), Refusal> {
+    match inquiry.cli {
+        Cli::Unreadable(why) => Err(Refusal::UnknownStage {
+            why: format!("the caller is or descends from a Serverless CLI, but {why}"),
+        }),
+        Cli::Serverless(invocation, environment) => stage_of_cli(inquiry, invocation, environment),
+        Cli::None => stage_of_other(inquiry),
+    }
+}
+
+/// For a Serverless CLI and what it starts: exactly what that CLI computes.
+fn stage_of_cli(
+    inquiry: &StageInquiry<'_>,
+    invocation: &Invocation,
+    environment: Option<&BTreeMap<String, String>>,
+) -> Result<(Stage, StageSource), Refusal> {
+    let found = if let Some(text) = invocation.option("stage") {
+        (parse(text)?, StageSource::CommandLine(invocation.process))
+    } else {
+        let environment = environment.ok_or_else(|| unreadable_environment("the Serverless CLI's"))?;
+        let inputs = Inputs { options: invocation.options.clone(), environment: environment.clone() };
+        stage_of_file(inquiry.document, &inputs)?
+    };
+    for variables in [environment, inquiry.environment].into_iter().flatten() {
+        if let Some(named) = variables.get(STAGE_VARIABLE).filter(|named| !named.is_empty())
+            && named != found.0.as_str()
+        {
+            return Err(Refusal::StageConflict { environment: named.clone(), cli: found.0 });
+        }
+    }
+    if inquiry.environment.is_none() {
+        return Err(unreadable_environment("the caller's"));
+    }
+    if let Some(asked) = inquiry.asked.filter(|asked| **asked != found.0) {
+        return Err(Refusal::OtherRole {
+            asked: asked.to_string(),
+            why: format!("the Serverless CLI works on stage {}", found.0),
+        });
+    }
+    Ok(found)
+}
+
+/// For every other caller: what it asks for by name, else the first that exists of variable, file, default.
+fn stage_of_other(inquiry: &StageInquiry<'_>) -> Result<(Stage, StageSource), Refusal> {
+    if let Some(asked) = inquiry.asked {
+        return Ok((asked.clone(), StageSource::RoleName));
+    }
+    let environment = inquiry.environment.ok_or_else(|| unreadable_environment("the caller's"))?;
+    if let Some(named) = environment.get(STAGE_VARIABLE).filter(|named| !named.is_empty()) {
+        return Ok((parse(named)?, StageSource::Environment));
+    }
+    let inputs = Inputs { options: BTreeMap::new(), environment: environment.clone() };
+    stage_of_file(inquiry.document, &inputs)
+}
+
+fn stage_of_file(document: &Document, inputs: &Inputs) -> Result<(Stage, StageSource), Refusal> {
+    match document.stage(inputs) {
+        Finding::Known(known) => Ok((parse(&known.value)?, StageSource::File(known.origin))),
+        Finding::Absent => Ok((parse(DEFAULT_STAGE)?, StageSource::Default)),
+        Finding::Unknown(unknown) => {
+            let place = unknown.origin.place.map(|place| format!(":{place}")).unwrap_or_default();
+            Err(Refusal::UnknownStage {
+                why: format!(
+                    "provider.stage in {}{place} cannot be resolved: {}",
+                    unknown.origin.file.display(),
+                    unknown.reason
+                ),
+            })
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Stage, Refusal> {
+    Stage::parse(text).map_err(|error| Refusal::UnknownStage { why: error.to_string() })
+}
+
+fn unreadable_environment(whose: &str) -> Refusal {
+    Refusal::UnknownStage {
+        why: format!("{whose} environment cannot be read, so nobody knows whether it names one"),
+    }
+}

@@ -1,0 +1,99 @@
+//! `brokerctl`: asks the daemon, and prints. It holds no credentials and links no AWS SDK.
+
+mod client;
+mod commands;
+mod explanation;
+mod failure;
+mod paint;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::core::duration::parse_duration;
+
+/// Asks brokerd who gets what, and says yes to projects.
+///
+/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login is needed.
+#[derive(Debug, Parser)]
+#[command(name = "brokerctl", version, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the daemon, its projects with stage, profile, role and remaining time, and what shadows it here
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Wait for the daemon to answer, at most so long (like 5s)
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        wait: Option<Duration>,
+    },
+    /// Explain which profile a process gets, and by which steps
+    Why {
+        /// Of a process in this directory
+        #[arg(conflicts_with_all = ["pid", "last"])]
+        path: Option<PathBuf>,
+        /// Of a Serverless CLI with this --stage
+        #[arg(long, conflicts_with_all = ["pid", "last"])]
+        stage: Option<String>,
+        /// Of this process
+        #[arg(long, conflicts_with = "last")]
+        pid: Option<u32>,
+        /// The last refusals
+        #[arg(long)]
+        last: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let processes in a project have its application's profiles
+    Allow {
+        /// The project's directory or configuration file
+        #[arg(default_value = ".")]
+        path: PathBuf,
+        /// The application, for a configuration that names none
+        #[arg(long, value_name = "NAME")]
+        app: Option<String>,
+        /// Every worktree of its Git repository too
+        #[arg(long)]
+        worktrees: bool,
+    },
+    /// Take back what `allow` gave; running processes get nothing from then on
+    Deny {
+        /// The project's directory or configuration file
+        #[arg(default_value = ".")]
+        path: PathBuf,
+    },
+    /// Print credentials for the calling program: for `credential_process` in ~/.aws/config
+    CredentialProcess,
+    /// Print where brokerd keeps its files
+    Paths,
+    /// End the daemon
+    Stop,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Status { json, wait } => commands::status(json, wait),
+        Command::Why { last: true, json, .. } => commands::last_refusals(json),
+        Command::Why { path, stage, pid, json, .. } => commands::why(path, stage, pid, json),
+        Command::Allow { path, app, worktrees } => commands::allow(&path, app, worktrees),
+        Command::Deny { path } => commands::deny(&path),
+        Command::CredentialProcess => commands::credential_process(),
+        Command::Paths => commands::paths(),
+        Command::Stop => commands::stop(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}

@@ -1,0 +1,155 @@
+//! The state of the daemon, for people.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::{explanation, paint};
+use crate::core::decision::Matched;
+use crate::core::duration::format_duration;
+use crate::core::moment::Timestamp;
+use crate::core::protocol::{ProjectStatus, Status};
+use crate::core::shadow::Shadow;
+
+/// Prints all of it: first what keeps tools here from asking brokerd, since that is what people trip over.
+pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> {
+    print_shadows(shadows)?;
+    let mut out = anstream::stdout().lock();
+    writeln!(
+        out,
+        "{} {} (pid {}), up {}, at {}",
+        paint::strong("brokerd"),
+        status.version,
+        status.pid,
+        brief(status.now.remaining(status.started)),
+        status.endpoints.join(" ")
+    )?;
+    let catalog = &status.catalog;
+    writeln!(
+        out,
+        "catalog {}: {}, {}",
+        catalog.path.display(),
+        counted(catalog.profiles, "profile"),
+        counted(catalog.applications, "application")
+    )?;
+    for fault in &catalog.faults {
+        writeln!(out, "  {} {fault}", paint::bad("fault:"))?;
+    }
+    for trouble in &status.troubles {
+        writeln!(out, "{} {trouble}", paint::note("note:"))?;
+    }
+    if status.audit_lost > 0 {
+        let lost = usize::try_from(status.audit_lost).unwrap_or(usize::MAX);
+        writeln!(
+            out,
+            "{} {} of the audit log could not be written",
+            paint::bad("lost:"),
+            counted(lost, "line")
+        )?;
+    }
+    if status.imds_v1.enabled || status.imds_v1.requests > 0 {
+        let state = if status.imds_v1.enabled { "on" } else { "off" };
+        writeln!(out, "IMDSv1 is {state}; requests without a token: {}", status.imds_v1.requests)?;
+    }
+    writeln!(
+        out,
+        "since start: {} handed out, {} refused, {} of STS",
+        status.issues,
+        status.refusals,
+        counted(usize::try_from(status.sts_calls).unwrap_or(usize::MAX), "session")
+    )?;
+    writeln!(out)?;
+    if status.projects.is_empty() {
+        writeln!(out, "no project is allowed yet; in a project: brokerctl allow")?;
+    } else {
+        table(&mut out, &status.projects, status.now)?;
+    }
+    if let Some(here) = &status.here {
+        writeln!(out)?;
+        write!(out, "here: ")?;
+        drop(out);
+        explanation::print_verdict(&here.verdict)?;
+    }
+    Ok(())
+}
+
+/// Prints what shadows brokerd.
+pub(super) fn print_shadows(shadows: &[Shadow]) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    for shadow in shadows {
+        writeln!(out, "{} {}: {}", paint::note("shadowed:"), shadow.what, shadow.effect)?;
+        writeln!(out, "  {} {}", paint::faint("fix:"), shadow.fix)?;
+    }
+    if !shadows.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, projects: &[ProjectStatus], now: Timestamp) -> Result<(), Failure> {
+    let heading = ["APP.STAGE", "MATCHED", "PROFILE", "ACCOUNT", "ROLE", "EXPIRES"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = projects.iter().map(|project| row(project, now)).collect();
+    let width = |column: usize| {
+        std::iter::once(&heading).chain(&rows).map(|row| row[column].chars().count()).max().unwrap_or(0)
+    };
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let line = |row: &[String; 6]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    writeln!(out, "{}", paint::faint(&line(&heading)))?;
+    for (project, row) in projects.iter().zip(&rows) {
+        let text = line(row);
+        let painted = match (&project.error, project.matched) {
+            (Some(_), _) => paint::bad(&text),
+            (None, Some(Matched::Default)) => paint::note(&text),
+            (None, _) => text,
+        };
+        writeln!(out, "{painted}")?;
+        writeln!(out, "  {}", paint::faint(&project.config.display().to_string()))?;
+        for note in &project.notes {
+            writeln!(out, "  {} {note}", paint::note("note:"))?;
+        }
+        if project.safeguards_not_evaluated > 0 {
+            let count = counted(project.safeguards_not_evaluated, "safeguard");
+            writeln!(out, "  {} {count} not evaluated by this version", paint::note("note:"))?;
+        }
+        if let Some(error) = &project.error {
+            writeln!(out, "  {} {error}", paint::bad("error:"))?;
+        }
+        if let Some(hint) = &project.hint {
+            writeln!(out, "  {} {hint}", paint::note("hint:"))?;
+        }
+    }
+    Ok(())
+}
+
+fn row(project: &ProjectStatus, now: Timestamp) -> [String; 6] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        format!("{}.{}", project.app, or_dash(project.stage.as_ref().map(ToString::to_string))),
+        or_dash(project.matched.map(|matched| matched.to_string())),
+        or_dash(project.profile.as_ref().map(ToString::to_string)),
+        or_dash(project.account.clone()),
+        or_dash(project.role.as_ref().map(|role| role.role_name().to_owned())),
+        or_dash(project.expires.map(|expires| format!("in {}", brief(expires.remaining(now))))),
+    ]
+}
+
+/// A duration without what nobody needs: seconds count below an hour, minutes below a day.
+fn brief(duration: Duration) -> String {
+    const HOUR: u64 = 3600;
+    let seconds = duration.as_secs();
+    let unit = if seconds < HOUR {
+        1
+    } else if seconds < 24 * HOUR {
+        60
+    } else {
+        HOUR
+    };
+    format_duration(Duration::from_secs(seconds - seconds % unit))
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,19 @@
+//! The daemon: composes core and edges, and serves.
+
+mod answer;
+mod broker;
+mod callers;
+mod catalogs;
+mod control;
+mod endpoint;
+mod main;
+mod permissions;
+mod projects;
+mod refusals;
+mod report;
+mod run;
+mod sessions;
+
+pub use broker::{Broker, BrokerError, Parts};
+pub use main::main;
+pub use run::{Listeners, run};

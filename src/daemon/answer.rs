@@ -1,0 +1,278 @@
+//! Answers of the metadata endpoint, for one connection.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, SERVER};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use super::Broker;
+use super::callers::{Asking, Question};
+use crate::core::audit::Way;
+use crate::core::caller::{ProcessId, Unidentified};
+use crate::core::decision::{Decision, Outcome, role_name};
+use crate::core::imds::{self, InstanceFacts, Leaf, Miss, Route};
+use crate::core::name::{App, Stage};
+use crate::core::refusal::{Refusal, RefusalClass};
+use crate::core::token::{Claims, TOKEN_HEADER, TTL_HEADER, parse_ttl};
+use crate::edges::peer::{Holding, Socket};
+use crate::edges::{clock, random};
+
+/// AWS clients give up after a second, so an answer that needs STS waits less.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// Stands in a role's name for a stage that cannot be told. No stage can be called that.
+const NO_STAGE: &str = "_unresolved";
+
+type Answer = Response<Full<Bytes>>;
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    socket: Socket,
+    /// The process found or checked on this connection: a socket stays with its process.
+    holding: Mutex<Option<Holding>>,
+}
+
+impl Client {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self { socket, holding: Mutex::default() }
+    }
+
+    fn known(&self) -> Option<Holding> {
+        *self.holding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, holding: Holding) {
+        *self.holding.lock().unwrap_or_else(PoisonError::into_inner) = Some(holding);
+    }
+}
+
+/// Answers the requests of one connection.
+#[derive(Debug)]
+pub(super) struct Answerer {
+    broker: Arc<Broker>,
+    client: Client,
+}
+
+impl Answerer {
+    pub(super) fn new(broker: Arc<Broker>, client: Client) -> Self {
+        Self { broker, client }
+    }
+
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        if let Err(shut) = self.broker.doors.check(request.uri(), request.headers()) {
+            tracing::info!(%shut, "a request was refused at the door");
+            return status(StatusCode::BAD_REQUEST);
+        }
+        match imds::route(request.method(), request.uri().path()) {
+            Ok(Route::Token) => self.token(request.headers()).await,
+            Ok(Route::Listing(names)) => match self.way(request.headers()).await {
+                Ok(_) => text(names),
+                Err(answer) => answer,
+            },
+            Ok(Route::Leaf(leaf)) => match self.way(request.headers()).await {
+                Ok((way, process)) => self.leaf(leaf, way, process).await,
+                Err(answer) => answer,
+            },
+            Err(Miss::NotFound) => status(StatusCode::NOT_FOUND),
+            Err(Miss::Method(allowed)) => {
+                let mut answer = status(StatusCode::METHOD_NOT_ALLOWED);
+                answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+                answer
+            }
+        }
+    }
+
+    /// A token for whoever asks, known or not: an SDK that gets none falls back to IMDSv1. What its caller will
+    /// ask for next is begun meanwhile.
+    async fn token(&self, headers: &HeaderMap) -> Answer {
+        let mut asked = headers.get_all(TTL_HEADER).iter();
+        let ttl = asked.next().and_then(|value| value.to_str().ok()).and_then(parse_ttl);
+        let Some(ttl) = ttl.filter(|_| asked.next().is_none()) else {
+            return status(StatusCode::BAD_REQUEST);
+        };
+        let holding = self.identify().await.ok();
+        if let Some(holding) = holding {
+            let broker = self.broker.clone();
+            tokio::spawn(async move { broker.prefetch(holding.process).await });
+        }
+        let claims = Claims {
+            caller: holding.map(|holding| holding.process),
+            descriptor: holding.map_or(0, |holding| holding.descriptor),
+            expires: clock::boot_now().after(ttl),
+        };
+        let mut answer = text(self.broker.sealer.seal(&claims, random::bytes()));
+        answer.headers_mut().insert(TTL_HEADER, HeaderValue::from(ttl.as_secs()));
+        answer
+    }
+
+    /// The process that asks, found by a search unless this connection already knows it.
+    async fn identify(&self) -> Result<Holding, Unidentified> {
+        if let Some(known) = self.client.known() {
+            return Ok(known);
+        }
+        let (observer, socket) = (self.broker.observer.clone(), self.client.socket);
+        let remembered = self.broker.callers.remembered();
+        let search = tokio::task::spawn_blocking(move || observer.search(socket, &remembered));
+        let holding = search.await.map_err(|_| Unidentified::System("the search failed".to_owned()))??;
+        self.client.learn(holding);
+        Ok(holding)
+    }
+
+    /// By which way a request comes and whose it is; else the answer that refuses it.
+    async fn way(&self, headers: &HeaderMap) -> Result<(Way, Result<ProcessId, Unidentified>), Answer> {
+        let Some(token) = headers.get(TOKEN_HEADER) else {
+            self.broker.count_v1();
+            if !self.broker.config.imds_v1 {
+                return Err(status(StatusCode::UNAUTHORIZED));
+            }
+            return Ok((Way::ImdsV1, self.identify().await.map(|holding| holding.process)));
+        };
+        let claims = self.broker.sealer.open(token.as_bytes(), clock::boot_now());
+        let Some(claims) = claims else { return Err(status(StatusCode::UNAUTHORIZED)) };
+        let Some(claimed) = claims.caller else {
+            // Given when nobody knew to whom; perhaps it can be told now.
+            return Ok((Way::Imds, self.identify().await.map(|holding| holding.process)));
+        };
+        let holds = match self.client.known() {
+            Some(known) => known.process == claimed,
+            None => match self.broker.observer.check(self.client.socket, claimed, claims.descriptor) {
+                Some(holding) => {
+                    self.client.learn(holding);
+                    true
+                }
+                None => false,
+            },
+        };
+        // A token of another process, or of one that ended: as if there were none.
+        if holds { Ok((Way::Imds, Ok(claimed))) } else { Err(status(StatusCode::UNAUTHORIZED)) }
+    }
+
+    async fn leaf(&self, leaf: Leaf, way: Way, process: Result<ProcessId, Unidentified>) -> Answer {
+        let asking = match process {
+            Ok(process) => self.broker.decide(process, Question::default()).await,
+            Err(why) => Asking { caller: None, outcome: Arc::new(Outcome::refused(why.into())) },
+        };
+        match leaf {
+            Leaf::RoleList => self.role_list(way, &asking).await,
+            Leaf::Credentials { name, extended } => {
+                self.credentials(way, process_of(&asking), asking, &name, extended).await
+            }
+            Leaf::Info | Leaf::Region | Leaf::Zone | Leaf::IdentityDocument => match &asking.outcome.result {
+                Ok(decision) => instance(&leaf, decision),
+                Err(refusal) => status(refused(refusal)),
+            },
+        }
+    }
+
+    async fn role_list(&self, way: Way, asking: &Asking) -> Answer {
+        match &asking.outcome.result {
+            Ok(decision) => {
+                // The name needs no session; waiting here gives the credential request a second of its own.
+                let _ = self.broker.session(decision, PATIENCE).await;
+                text(decision.role_name())
+            }
+            Err(refusal) if refusal.class() == RefusalClass::NoProject => {
+                self.broker.refuse(way, asking, refusal);
+                status(StatusCode::NOT_FOUND)
+            }
+            Err(_) => own_name(&asking.outcome).map_or_else(|| status(StatusCode::NOT_FOUND), text),
+        }
+    }
+
+    async fn credentials(
+        &self,
+        way: Way,
+        process: Option<ProcessId>,
+        asking: Asking,
+        name: &str,
+        extended: bool,
+    ) -> Answer {
+        if let Err(refusal) = &asking.outcome.result
+            && refusal.class() == RefusalClass::NoProject
+        {
+            self.broker.refuse(way, &asking, refusal);
+            return status(StatusCode::NOT_FOUND);
+        }
+        let asking = if own_name(&asking.outcome).as_deref() == Some(name) {
+            asking
+        } else {
+            // By name a caller may ask for another stage of its own application, under every rule.
+            let Some((app, stage)) = taken_apart(name) else { return status(StatusCode::NOT_FOUND) };
+            let Some(process) = process.filter(|_| asking.outcome.app.as_ref() == Some(&app)) else {
+                let why = "it is another application's".to_owned();
+                self.broker.refuse(way, &asking, &Refusal::OtherRole { asked: name.to_owned(), why });
+                return status(StatusCode::NOT_FOUND);
+            };
+            let question = Question { asked: Some(stage), ..Question::default() };
+            self.broker.decide(process, question).await
+        };
+        match self.broker.serve(way, &asking, PATIENCE).await {
+            Ok((_, session)) => {
+                body(if extended { session.extended.clone() } else { session.document.clone() })
+            }
+            Err(refusal) => status(refused(&refusal)),
+        }
+    }
+}
+
+fn process_of(asking: &Asking) -> Option<ProcessId> {
+    asking.caller.as_ref().map(|caller| caller.process.id)
+}
+
+/// The role name of a caller: also where its stage cannot be told, since a caller that is refused gets a role
+/// that it may not have, and not the idea that there is none.
+fn own_name(outcome: &Outcome) -> Option<String> {
+    let app = outcome.app.as_ref()?;
+    Some(match &outcome.stage {
+        Some(stage) => role_name(app, stage),
+        None => format!("{app}.{NO_STAGE}"),
+    })
+}
+
+fn taken_apart(name: &str) -> Option<(App, Stage)> {
+    let (app, stage) = name.split_once('.')?;
+    Some((App::parse(app).ok()?, Stage::parse(stage).ok()?))
+}
+
+fn instance(leaf: &Leaf, decision: &Decision) -> Answer {
+    let role_name = decision.role_name();
+    let facts = InstanceFacts { role_name: &role_name, role: &decision.access_role.role_arn };
+    match (leaf, &decision.region) {
+        (Leaf::Info, _) => text(imds::info(facts, clock::now())),
+        (Leaf::Region, Some(region)) => text(region.to_string()),
+        (Leaf::Zone, Some(region)) => text(format!("{region}a")),
+        (Leaf::IdentityDocument, Some(region)) => text(imds::identity_document(facts, region)),
+        _ => status(StatusCode::NOT_FOUND),
+    }
+}
+
+/// The status for a refusal (see the table in `docs/endpoint.md`).
+fn refused(refusal: &Refusal) -> StatusCode {
+    match refusal.class() {
+        RefusalClass::NoProject => StatusCode::NOT_FOUND,
+        RefusalClass::Denied => StatusCode::FORBIDDEN,
+        RefusalClass::Later => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn text(content: impl Into<Bytes>) -> Answer {
+    body(content.into())
+}
+
+fn body(content: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(content));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer.headers_mut().insert(SERVER, HeaderValue::from_static("EC2ws"));
+    answer
+}
+
+fn status(code: StatusCode) -> Answer {
+    let mut answer = body(imds::page(code).into());
+    *answer.status_mut() = code;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=iso-8859-1"));
+    answer
+}

@@ -1,0 +1,203 @@
+//! The broker: everything that a request may need, in one place.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::core::audit::{AuditedCaller, Record, Way};
+use crate::core::caller::{ProcessId, Unidentified};
+use crate::core::config::Config;
+use crate::core::decision::{Decision, Outcome};
+use crate::core::doors::Doors;
+use crate::core::issue::IssueError;
+use crate::core::moment::Timestamp;
+use crate::core::refusal::Refusal;
+use crate::core::session::SessionRequest;
+use crate::core::token::Sealer;
+use crate::edges::allow_file::AllowFileError;
+use crate::edges::audit_log::AuditLog;
+use crate::edges::directories::Directories;
+use crate::edges::peer::Observer;
+use crate::edges::sts::Issuer;
+use crate::edges::{clock, random, user};
+
+use super::callers::{Asking, Callers, Question, State};
+use super::catalogs::Catalogs;
+use super::permissions::Permissions;
+use super::projects::Projects;
+use super::refusals::Refusals;
+use super::sessions::{Session, Sessions};
+
+/// What a broker is made of; tests put a stand-in where STS is.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where its files are; they exist.
+    pub directories: Directories,
+    /// Its settings.
+    pub config: Config,
+    /// What gives sessions.
+    pub issuer: Arc<dyn Issuer>,
+}
+
+/// Why a broker cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The list of allowed projects cannot be read.
+    #[error(transparent)]
+    AllowFile(#[from] AllowFileError),
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log: {0}")]
+    AuditLog(std::io::Error),
+    /// The system does not say who connects.
+    #[error("callers cannot be identified: {0}")]
+    Observer(#[from] Unidentified),
+}
+
+/// Decides, serves and keeps count.
+#[derive(Debug)]
+pub struct Broker {
+    pub(super) config: Config,
+    pub(super) doors: Doors,
+    pub(super) sealer: Sealer,
+    pub(super) observer: Arc<Observer>,
+    pub(super) callers: Callers,
+    pub(super) projects: Projects,
+    pub(super) catalogs: Catalogs,
+    pub(super) permissions: Permissions,
+    pub(super) sessions: Sessions,
+    pub(super) refusals: Refusals,
+    pub(super) audit: AuditLog,
+    pub(super) started: Timestamp,
+    user: String,
+    counts: Counts,
+}
+
+/// Counted since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    issues: AtomicU64,
+    refusals: AtomicU64,
+    v1: AtomicU64,
+}
+
+impl Broker {
+    /// A broker of these parts.
+    pub fn new(parts: Parts) -> Result<Self, BrokerError> {
+        let observer = Arc::new(Observer::new()?);
+        Ok(Self {
+            doors: Doors::new(parts.config.hosts.clone()),
+            sealer: Sealer::new(&random::bytes(), &clock::boot_id()),
+            callers: Callers::new(parts.directories.home.clone(), observer.clone()),
+            observer,
+            projects: Projects::default(),
+            catalogs: Catalogs::new(parts.directories.catalog_file()),
+            permissions: Permissions::read(parts.directories.allow_file())?,
+            sessions: Sessions::new(parts.issuer),
+            refusals: Refusals::default(),
+            audit: AuditLog::open(&parts.directories.audit_file()).map_err(BrokerError::AuditLog)?,
+            started: clock::now(),
+            user: user::name(),
+            counts: Counts::default(),
+            config: parts.config,
+        })
+    }
+
+    pub(super) fn state(&self) -> State<'_> {
+        State::new(&self.projects, &self.catalogs, &self.permissions)
+    }
+
+    /// The decision for a process.
+    pub(super) async fn decide(&self, process: ProcessId, question: Question) -> Asking {
+        self.callers.decide(process, question, &self.state()).await
+    }
+
+    /// What STS is asked for, for a decision.
+    pub(super) fn request(&self, decision: &Decision) -> SessionRequest {
+        SessionRequest::new(&decision.access_role, &self.user, &decision.app, &decision.stage)
+    }
+
+    /// The session of a decision, waiting at most `patience`.
+    pub(super) async fn session(
+        &self,
+        decision: &Decision,
+        patience: Duration,
+    ) -> Result<Arc<Session>, IssueError> {
+        self.sessions.get(&self.request(decision), patience).await
+    }
+
+    /// Begins to ask for what a process will want.
+    pub(super) async fn prefetch(&self, process: ProcessId) {
+        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result {
+            self.sessions.prefetch(&self.request(decision));
+        }
+    }
+
+    /// Hands out credentials for what was decided, or the refusal; either is counted and written down.
+    pub(super) async fn serve(
+        &self,
+        way: Way,
+        asking: &Asking,
+        patience: Duration,
+    ) -> Result<(Arc<Decision>, Arc<Session>), Refusal> {
+        let caller = asking.caller.as_deref().map(AuditedCaller::from);
+        let decision = match &asking.outcome.result {
+            Ok(decision) => decision,
+            Err(refusal) => {
+                self.refuse(way, asking, refusal);
+                return Err(refusal.clone());
+            }
+        };
+        match self.session(decision, patience).await {
+            Ok(session) => {
+                let (key, expires) = (session.credentials.access_key_id(), session.credentials.expires());
+                self.counts.issues.fetch_add(1, Ordering::Relaxed);
+                self.audit.write(Record::issue(clock::now(), way, caller, decision, key, expires));
+                Ok((decision.clone(), session))
+            }
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                self.record(Record::failure(clock::now(), way, caller, decision, refusal.clone()));
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Counts and writes down that a caller gets nothing.
+    pub(super) fn refuse(&self, way: Way, asking: &Asking, refusal: &Refusal) {
+        let caller = asking.caller.as_deref().map(AuditedCaller::from);
+        self.record(Record::refusal(clock::now(), way, caller, &asking.outcome, refusal.clone()));
+    }
+
+    /// Counts and writes down a connection that was closed unread.
+    pub(super) fn refuse_connection(&self, why: Unidentified) {
+        let refusal = Refusal::from(why);
+        let outcome = Outcome::refused(refusal.clone());
+        self.record(Record::refusal(clock::now(), Way::Imds, None, &outcome, refusal));
+    }
+
+    fn record(&self, record: Record) {
+        self.counts.refusals.fetch_add(1, Ordering::Relaxed);
+        if let Some(refusal) = &record.refusal {
+            tracing::info!(%refusal, "nothing was handed out");
+        }
+        self.refusals.push(record.clone());
+        self.audit.write(record);
+    }
+
+    /// Counts a request without a token.
+    pub(super) fn count_v1(&self) {
+        self.counts.v1.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn v1_requests(&self) -> u64 {
+        self.counts.v1.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn issued(&self) -> u64 {
+        self.counts.issues.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn refused(&self) -> u64 {
+        self.counts.refusals.load(Ordering::Relaxed)
+    }
+}

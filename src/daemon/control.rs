@@ -1,0 +1,315 @@
+//! The daemon's side of the control socket.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::core::allowed::AllowedProject;
+use crate::core::audit::Way;
+use crate::core::caller::ProcessId;
+use crate::core::credential_process;
+use crate::core::decision;
+use crate::core::name::App;
+use crate::core::protocol::{Line, MAX_REQUEST, PROTOCOL, Permission, Reply, Request, SecretText};
+use crate::core::refusal::Refusal;
+use crate::core::serverless::{Finding, Inputs};
+use crate::edges::control_socket::{ControlSocket, peer_pid};
+use crate::edges::project_file::{self, ProjectFile};
+use crate::edges::{clock, repository, trust};
+
+use super::Broker;
+use super::callers::{Asking, Question};
+use super::report::explain;
+use super::run::Surface;
+
+/// A request must come within this time.
+const REQUEST: Duration = Duration::from_secs(5);
+/// `brokerctl credential-process` is not bound to the one second of AWS clients.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Accepts until told to stop.
+pub(super) async fn serve(
+    broker: Arc<Broker>,
+    socket: ControlSocket,
+    surface: Arc<Surface>,
+    stop: CancellationToken,
+) {
+    let conversations = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok(stream) => {
+                let control =
+                    Control { broker: broker.clone(), surface: surface.clone(), stop: stop.clone() };
+                conversations.spawn(control.converse(stream));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a control connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    conversations.close();
+    conversations.wait().await;
+}
+
+/// One conversation.
+struct Control {
+    broker: Arc<Broker>,
+    surface: Arc<Surface>,
+    stop: CancellationToken,
+}
+
+/// A refusal in words, for the one reply that carries it.
+struct Failure {
+    message: String,
+    hint: Option<String>,
+    needs_person: bool,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { message: message.into(), hint, needs_person: false }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self { message: refusal.to_string(), hint: refusal.hint(), needs_person: refusal.needs_person() }
+    }
+}
+
+impl Control {
+    async fn converse(self, mut stream: UnixStream) {
+        // Another user cannot open the socket; this is the second lock on the same door.
+        let Some(pid) = peer_pid(&stream) else { return };
+        let asker = self.broker.observer.process(pid);
+        let (reading, mut writing) = stream.split();
+        let mut line = Vec::new();
+        let limited = reading.take(MAX_REQUEST as u64);
+        let read = tokio::time::timeout(REQUEST, BufReader::new(limited).read_until(b'\n', &mut line)).await;
+        if !matches!(read, Ok(Ok(_))) || line.last() != Some(&b'\n') {
+            return;
+        }
+        let stop =
+            matches!(serde_json::from_slice::<Line<Request>>(&line), Ok(Line { body: Request::Stop, .. }));
+        let reply = self.reply(&line, asker).await;
+        let mut answer = zeroize::Zeroizing::new(Vec::new());
+        if serde_json::to_writer(&mut *answer, &Line::new(reply)).is_ok() {
+            answer.push(b'\n');
+            let _ = writing.write_all(&answer).await;
+            let _ = writing.shutdown().await;
+        }
+        if stop {
+            self.stop.cancel();
+        }
+    }
+
+    async fn reply(&self, line: &[u8], asker: Option<ProcessId>) -> Reply {
+        let outcome = match serde_json::from_slice::<Line<Request>>(line) {
+            Ok(line) if line.protocol != PROTOCOL => Err(Failure::new(
+                format!(
+                    "brokerctl {} speaks protocol {}, and this daemon ({}) protocol {PROTOCOL}",
+                    line.version,
+                    line.protocol,
+                    env!("CARGO_PKG_VERSION")
+                ),
+                Some("start the daemon again after an upgrade".to_owned()),
+            )),
+            Ok(line) => self.carry_out(line.body, asker).await,
+            Err(error) => Err(Failure::new(format!("the request cannot be read: {error}"), None)),
+        };
+        outcome.unwrap_or_else(|Failure { message, hint, needs_person }| Reply::Failed {
+            message,
+            hint,
+            needs_person,
+        })
+    }
+
+    async fn carry_out(&self, request: Request, asker: Option<ProcessId>) -> Result<Reply, Failure> {
+        match request {
+            Request::Status => {
+                let status =
+                    self.broker.status(asker, self.surface.endpoints(), self.surface.troubles()).await;
+                Ok(Reply::Status(Box::new(status)))
+            }
+            Request::Why { path, stage, pid } => self.why(asker, path, stage, pid).await,
+            Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
+            Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,
+            Request::Deny { path } => self.deny(&path),
+            Request::CredentialProcess => self.credentials(known(asker)?).await,
+            Request::Stop => Ok(Reply::Stopping),
+            Request::Unknown => Err(Failure::new("this version does not know the request", None)),
+        }
+    }
+
+    async fn why(
+        &self,
+        asker: Option<ProcessId>,
+        path: Option<PathBuf>,
+        stage: Option<String>,
+        pid: Option<u32>,
+    ) -> Result<Reply, Failure> {
+        let process = match pid {
+            Some(pid) => self
+                .broker
+                .observer
+                .process(pid)
+                .ok_or_else(|| Failure::new(format!("no process of this user has pid {pid}"), None))?,
+            None => known(asker)?,
+        };
+        let question = Question { asked: None, directory: path, imagined_stage: stage };
+        Ok(Reply::Why(Box::new(explain(&self.broker.decide(process, question).await))))
+    }
+
+    async fn allow(
+        &self,
+        asker: ProcessId,
+        path: &Path,
+        app: Option<String>,
+        worktrees: bool,
+    ) -> Result<Reply, Failure> {
+        let broker = &self.broker;
+        let file = project_file::named(path, broker.callers.home()).ok_or_else(|| {
+            Failure::new(
+                format!("no serverless configuration at {} or above", path.display()),
+                Some("name a directory with a serverless.yml".to_owned()),
+            )
+        })?;
+        trust::check(&file.config)?;
+        trust::check(file.real())?;
+        let caller = broker.observer.describe(asker).map_err(Refusal::from)?;
+        let inputs =
+            Inputs { environment: caller.process.environment.unwrap_or_default(), ..Inputs::default() };
+        let project = self.permission(&file, &inputs, app, worktrees).await?;
+        let (app, org) = (project.app.clone(), project.org.clone());
+        broker.permissions.allow(project).map_err(|error| Failure::new(error.to_string(), None))?;
+        self.surface.permissions_changed();
+        tracing::info!(%app, config = %file.config.display(), "allowed");
+
+        let question = Question { directory: Some(file.directory().to_owned()), ..Question::default() };
+        let asking = broker.decide(asker, question).await;
+        if let Ok(decision) = &asking.outcome.result {
+            broker.sessions.prefetch(&broker.request(decision));
+        }
+        let decision = explain(&asking);
+        Ok(Reply::Allowed(Box::new(Permission { config: file.config, app, org, worktrees, decision })))
+    }
+
+    /// The entry for a configuration: what it is now is what the user says yes to.
+    async fn permission(
+        &self,
+        file: &ProjectFile,
+        inputs: &Inputs,
+        named: Option<String>,
+        worktrees: bool,
+    ) -> Result<AllowedProject, Failure> {
+        let config = file.config.display();
+        let named = named
+            .map(|name| App::parse(&name).map_err(|error| Failure::new(error.to_string(), None)))
+            .transpose()?;
+        let document = self.broker.projects.read(file).await;
+        // What is allowed is what the file says now, so an older reading does not do.
+        let document = match (document.document, document.stale) {
+            (Ok(document), None) => document,
+            (Err(fault), _) | (_, Some(fault)) => {
+                return Err(Failure::new(fault.to_string(), fault.hint));
+            }
+        };
+        let (app, named) = match (document.app(inputs), named) {
+            (Finding::Known(known), None) => (
+                App::parse(&known.value).map_err(|error| Failure::new(format!("{config}: {error}"), None))?,
+                false,
+            ),
+            (Finding::Known(known), Some(named)) if known.value == named.as_str() => (named, false),
+            (Finding::Known(known), Some(named)) => {
+                return Err(Failure::new(
+                    format!("{config} names application {}, not {named}", known.value),
+                    Some("leave out --app".to_owned()),
+                ));
+            }
+            (Finding::Absent | Finding::Unknown(_), Some(named)) => (named, true),
+            (Finding::Absent, None) => {
+                return Err(Failure::new(
+                    format!("{config} names no application"),
+                    Some("add `app: NAME` (or `custom: {brokerd: {app: NAME}}`) to it, or brokerctl allow --app NAME".to_owned()),
+                ));
+            }
+            (Finding::Unknown(unknown), None) => {
+                return Err(Failure::new(
+                    format!("the application of {config} cannot be told: {}", unknown.reason),
+                    Some("brokerctl allow --app NAME".to_owned()),
+                ));
+            }
+        };
+        let org =
+            decision::org(&document, inputs).map_err(|why| Failure::new(format!("{config}: {why}"), None))?;
+        let worktrees = worktrees
+            .then(|| {
+                repository::place(&file.config).ok_or_else(|| {
+                    Failure::new(
+                        format!("{config} is in no Git repository"),
+                        Some("leave out --worktrees".to_owned()),
+                    )
+                })
+            })
+            .transpose()?;
+        Ok(AllowedProject {
+            config: file.config.clone(),
+            leads_to: file.leads_to.clone(),
+            app,
+            named,
+            org,
+            worktrees,
+            since: clock::now(),
+        })
+    }
+
+    fn deny(&self, path: &Path) -> Result<Reply, Failure> {
+        let broker = &self.broker;
+        let allowed = broker.permissions.current();
+        // The file may be gone by now: an entry of that very path, or of that directory, counts too.
+        let config = project_file::named(path, broker.callers.home())
+            .map(|file| file.config)
+            .filter(|config| allowed.find(config, repository::place(config).as_ref()).is_some())
+            .or_else(|| allowed.find(path, None).map(|project| project.config.clone()))
+            .or_else(|| allowed.expected_in(path).map(|project| project.config.clone()))
+            .ok_or_else(|| Failure::new(format!("{} is not allowed anyway", path.display()), None))?;
+        let place = repository::place(&config);
+        let removed = broker
+            .permissions
+            .deny(&config, place.as_ref())
+            .map_err(|error| Failure::new(error.to_string(), None))?
+            .ok_or_else(|| Failure::new(format!("{} is not allowed anyway", config.display()), None))?;
+        self.surface.permissions_changed();
+        tracing::info!(app = %removed.app, config = %removed.config.display(), "denied");
+        Ok(Reply::Denied { config: removed.config, app: removed.app })
+    }
+
+    /// Credentials for the process that runs `brokerctl credential-process`: by then the SDK is its parent.
+    async fn credentials(&self, asker: ProcessId) -> Result<Reply, Failure> {
+        let parent = self.broker.observer.parent(asker).ok_or_else(|| {
+            Failure::new(
+                "the process that runs brokerctl cannot be told: it ended or is another user's",
+                None,
+            )
+        })?;
+        let asking: Asking = self.broker.decide(parent, Question::default()).await;
+        let (decision, session) = self.broker.serve(Way::CredentialProcess, &asking, PATIENCE).await?;
+        let account = decision.access_role.role_arn.account();
+        let document = SecretText::new(credential_process::document(&session.credentials, account));
+        Ok(Reply::Credentials { document, note: decision.fallback.clone() })
+    }
+}
+
+fn known(asker: Option<ProcessId>) -> Result<ProcessId, Failure> {
+    asker.ok_or_else(|| Failure::new("the process that asks has ended", None))
+}

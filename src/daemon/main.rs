@@ -1,0 +1,146 @@
+//! The program `brokerd`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Broker, Listeners, Parts, catalogs, run};
+use crate::core::config::Config;
+use crate::core::fault::{Fault, Faults};
+use crate::edges::control_socket::ControlSocket;
+use crate::edges::directories::Directories;
+use crate::edges::single::Single;
+use crate::edges::sts::Sts;
+use crate::edges::{harden, https, listen, supervisor, trace_log};
+
+/// Gives each Serverless project and stage its own AWS role.
+///
+/// Runs in the foreground and logs to standard error; `RUST_LOG` sets how much.
+#[derive(Debug, Parser)]
+#[command(name = "brokerd", version, disable_help_subcommand = true)]
+struct Arguments {
+    /// Read config.toml and catalog.toml, say what is wrong with them, and end
+    #[arg(long)]
+    check: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show brokerd at work in a temporary directory, with a stand-in for AWS; leaves no trace
+    Demo(crate::demo::Arguments),
+    /// A client of the demo
+    #[command(hide = true)]
+    DemoClient,
+}
+
+type MainError = Box<dyn std::error::Error>;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Some(Command::Demo(demo)) => crate::demo::show(&demo),
+        Some(Command::DemoClient) => crate::demo::be_client(),
+        None => harden::refuse_root()
+            .map_err(MainError::from)
+            .and_then(|()| if arguments.check { check() } else { serve() }),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("brokerd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    // One thread serves faster than two where most connections are short; looks at /proc have their own.
+    tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()
+}
+
+fn check() -> Result<(), MainError> {
+    let directories = Directories::from_environment()?;
+    let config = read_config(&directories.config_file());
+    let catalog = runtime()?.block_on(catalogs::read(&directories.catalog_file()));
+    let mut faults = Vec::new();
+    faults.extend(config.err().into_iter().flat_map(|Faults(faults)| faults));
+    faults.extend(catalog.err().into_iter().flat_map(|Faults(faults)| faults));
+    if faults.is_empty() {
+        anstream::println!("config.toml and catalog.toml are in order");
+        Ok(())
+    } else {
+        Err(Faults(faults).into())
+    }
+}
+
+/// The settings; a file that is not there means all defaults.
+fn read_config(path: &Path) -> Result<Config, Faults> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Config::parse(path, &text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
+        Err(error) => Err(Faults(vec![Fault::new(path, None, error.to_string())])),
+    }
+}
+
+fn serve() -> Result<(), MainError> {
+    harden::shut_doors();
+    trace_log::begin();
+    let directories = Directories::from_environment()?;
+    directories.make()?;
+    let config = read_config(&directories.config_file())?;
+    let _single = Single::acquire(&directories.lock_file())?;
+    let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
+    let issuer = Arc::new(Sts::new(https::client(bundle.as_deref())?));
+    runtime()?.block_on(async move {
+        let endpoints = config
+            .listen
+            .iter()
+            .map(|address| listen::listen(*address))
+            .collect::<Result<Vec<TcpListener>, _>>()?;
+        let listeners = Listeners { control: ControlSocket::bind(&directories.control_socket())?, endpoints };
+        let broker = Arc::new(Broker::new(Parts { directories, config, issuer })?);
+        let (reload, stop) = signals()?;
+        let shown: Vec<String> = listeners
+            .endpoints
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .map(|address| format!("http://{address}/"))
+            .collect();
+        let shown = format!("serving at {}", shown.join(" and "));
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "{shown}");
+        supervisor::ready(&shown);
+        run(broker, listeners, reload, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// SIGHUP reloads, SIGTERM and SIGINT stop.
+fn signals() -> std::io::Result<(Arc<Notify>, CancellationToken)> {
+    let (reload, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (nudge, end) = (reload.clone(), stop.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => nudge.notify_one(),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        supervisor::stopping();
+        end.cancel();
+    });
+    Ok((reload, stop))
+}

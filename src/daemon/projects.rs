@@ -1,0 +1,78 @@
+//! Readings of serverless configurations.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::core::fault::Fault;
+use crate::core::serverless::{Document, Format};
+use crate::edges::project_file::ProjectFile;
+use crate::edges::settled::{self, Stamp};
+
+/// More than this is no configuration that a person keeps.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Keeps the last good reading of each configuration.
+#[derive(Debug, Default)]
+pub(super) struct Projects {
+    entries: Mutex<HashMap<PathBuf, Entry>>,
+}
+
+/// What is known of one file.
+#[derive(Debug, Clone)]
+struct Entry {
+    /// The file as it was when last read; `None` if it went away meanwhile.
+    stamp: Option<Stamp>,
+    reading: Reading,
+}
+
+/// A reading of a configuration.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    /// The last good one, or why there has never been one.
+    pub(super) document: Result<Arc<Document>, Fault>,
+    /// What is wrong with the file now, if the reading is an older one.
+    pub(super) stale: Option<Fault>,
+}
+
+impl Projects {
+    /// Reads a configuration, if it changed since it was last read.
+    pub(super) async fn read(&self, file: &ProjectFile) -> Reading {
+        let path = file.real();
+        if let Some(reading) = self.unchanged(path) {
+            return reading;
+        }
+        let (stamp, result) = match settled::read(path, LARGEST).await {
+            Ok((stamp, bytes)) => (Some(stamp), parse(path, &bytes)),
+            Err(error) => (Stamp::of(path), Err(Fault::new(path, None, error.to_string()))),
+        };
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_good = entries.get(path).and_then(|entry| entry.reading.document.clone().ok());
+        let reading = match (result, last_good) {
+            (Ok(document), _) => Reading { document: Ok(Arc::new(document)), stale: None },
+            (Err(fault), last_good) => {
+                tracing::warn!(%fault, "a project's configuration cannot be read");
+                match last_good {
+                    Some(good) => Reading { document: Ok(good), stale: Some(fault) },
+                    None => Reading { document: Err(fault), stale: None },
+                }
+            }
+        };
+        entries.insert(path.to_owned(), Entry { stamp, reading: reading.clone() });
+        reading
+    }
+
+    fn unchanged(&self, path: &Path) -> Option<Reading> {
+        let stamp = Stamp::of(path)?;
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(path).filter(|entry| entry.stamp == Some(stamp)).map(|entry| entry.reading.clone())
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Document, Fault> {
+    if Format::of(path).is_none() {
+        let what = "this version reads serverless.yml, .yaml and .json, and no other form";
+        return Err(Fault::new(path, None, what));
+    }
+    Document::parse(path, bytes)
+}

@@ -1,0 +1,170 @@
+//! What the daemon tells people about itself.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::core::allowed::AllowedProject;
+use crate::core::caller::ProcessId;
+use crate::core::decision::{Decision, Inquiry, Outcome, Project, decide};
+use crate::core::fault::Fault;
+use crate::core::issue::IssueError;
+use crate::core::protocol::{CatalogStatus, Explanation, ImdsV1, ProjectStatus, Status, Verdict};
+use crate::core::refusal::Refusal;
+use crate::core::stage::Cli;
+use crate::edges::{clock, project_file, repository, trust};
+
+use super::Broker;
+use super::callers::{Asking, Question};
+
+impl Broker {
+    /// The state of everything, for a process that asks.
+    pub(super) async fn status(
+        &self,
+        asker: Option<ProcessId>,
+        endpoints: Vec<String>,
+        troubles: Vec<String>,
+    ) -> Status {
+        let catalog = self.catalogs.current().await;
+        let mut projects = Vec::new();
+        for project in self.permissions.current().iter() {
+            projects.extend(self.project(project).await);
+        }
+        let here = match asker {
+            Some(process) => Some(explain(&self.decide(process, Question::default()).await)),
+            None => None,
+        };
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            now: clock::now(),
+            endpoints,
+            imds_v1: ImdsV1 { enabled: self.config.imds_v1, requests: self.v1_requests() },
+            catalog: CatalogStatus {
+                path: self.catalogs.path().to_owned(),
+                profiles: catalog.profiles.len(),
+                applications: catalog.applications.len(),
+                faults: self.catalogs.faults(),
+            },
+            projects,
+            here,
+            sts_calls: self.sessions.calls(),
+            issues: self.issued(),
+            refusals: self.refused(),
+            audit_lost: self.audit.lost(),
+            troubles,
+        }
+    }
+
+    /// A project as a plain process in it would find it, and each further stage that a process has now.
+    async fn project(&self, project: &AllowedProject) -> Vec<ProjectStatus> {
+        let (outcome, stale) = self.plain_outcome(project).await;
+        let mut shown: HashSet<_> = outcome.result.iter().map(|decision| decision.role_name()).collect();
+        let mut rows = vec![self.row(project, &outcome)];
+        rows[0].notes.extend(stale.map(|fault| format!("its last good reading counts: {fault}")));
+        for active in self.callers.active(&project.config) {
+            if let Ok(decision) = &active.result
+                && shown.insert(decision.role_name())
+            {
+                rows.push(self.row(project, &active));
+            }
+        }
+        rows
+    }
+
+    async fn plain_outcome(&self, project: &AllowedProject) -> (Outcome, Option<Fault>) {
+        let refused =
+            |refusal| (Outcome { app: Some(project.app.clone()), ..Outcome::refused(refusal) }, None);
+        let Some(file) = project_file::at(&project.config) else {
+            return refused(Refusal::ConfigurationMissing { config: project.config.clone() });
+        };
+        if let Err(refusal) = trust::check(file.real()) {
+            return refused(refusal);
+        }
+        let reading = self.projects.read(&file).await;
+        let place = repository::place(&file.config);
+        let (catalog, allowed) = (self.catalogs.current().await, self.permissions.current());
+        let environment = std::collections::BTreeMap::new();
+        let inquiry = Inquiry {
+            project: Project {
+                config: &file.config,
+                leads_to: file.leads_to.as_deref(),
+                reading: reading.document.as_ref().map(Arc::as_ref),
+                stale: reading.stale.as_ref(),
+                place: place.as_ref(),
+            },
+            allowed: &allowed,
+            cli: Cli::None,
+            environment: Some(&environment),
+            asked: None,
+        };
+        (decide(&inquiry, &catalog), reading.stale.clone())
+    }
+
+    fn row(&self, project: &AllowedProject, outcome: &Outcome) -> ProjectStatus {
+        let mut row = ProjectStatus {
+            config: project.config.clone(),
+            app: project.app.clone(),
+            stage: outcome.stage.clone(),
+            matched: None,
+            profile: None,
+            role: None,
+            account: None,
+            region: None,
+            expires: None,
+            safeguards_not_evaluated: 0,
+            notes: Vec::new(),
+            error: None,
+            hint: None,
+        };
+        match &outcome.result {
+            Ok(decision) => self.fill(&mut row, decision),
+            Err(refusal) => {
+                row.error = Some(refusal.to_string());
+                row.hint = refusal.hint();
+            }
+        }
+        row
+    }
+
+    fn fill(&self, row: &mut ProjectStatus, decision: &Decision) {
+        let role = &decision.access_role.role_arn;
+        let (expires, failure) = self.sessions.state(&self.request(decision));
+        row.matched = Some(decision.matched);
+        row.profile = Some(decision.profile.name.clone());
+        row.role = Some(role.clone());
+        row.account = Some(role.account().to_owned());
+        row.region.clone_from(&decision.region);
+        row.expires = expires;
+        row.safeguards_not_evaluated = decision.profile.safeguards.len();
+        row.notes.extend(decision.fallback.clone());
+        row.hint = failure.as_ref().and_then(IssueError::hint);
+        row.error = failure.map(|error| error.to_string());
+    }
+}
+
+/// A decision in words.
+pub(super) fn explain(asking: &Asking) -> Explanation {
+    let caller = asking.caller.as_ref().map_or_else(
+        || "a process that cannot be looked at".to_owned(),
+        |caller| {
+            let process = &caller.process;
+            format!("pid {} ({}) in {}", process.id.pid, process.name(), process.directory.display())
+        },
+    );
+    let verdict = match &asking.outcome.result {
+        Ok(decision) => Verdict::Profile {
+            app: decision.app.clone(),
+            stage: decision.stage.clone(),
+            matched: decision.matched,
+            profile: decision.profile.name.clone(),
+            role: decision.access_role.role_arn.clone(),
+            region: decision.region.clone(),
+            fallback: decision.fallback.clone(),
+        },
+        Err(refusal) => {
+            Verdict::Refused { refusal: refusal.clone(), message: refusal.to_string(), hint: refusal.hint() }
+        }
+    };
+    Explanation { caller, reasons: asking.outcome.reasons.clone(), verdict }
+}

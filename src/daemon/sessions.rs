@@ -1,0 +1,248 @@
+//! Sessions in memory: asked of STS once for all who wait, and renewed ahead of their end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use zeroize::Zeroizing;
+
+use crate::core::catalog::Catalog;
+use crate::core::credentials::SessionCredentials;
+use crate::core::imds;
+use crate::core::issue::IssueError;
+use crate::core::lease::{Lease, lease, renew_after};
+use crate::core::moment::Timestamp;
+use crate::core::session::SessionRequest;
+use crate::edges::sts::Issuer;
+use crate::edges::{clock, random};
+
+/// A session that can be served.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) credentials: SessionCredentials,
+    /// The IMDS document, ready to send.
+    pub(super) document: Bytes,
+    /// The extended twin, ready to send.
+    pub(super) extended: Bytes,
+}
+
+impl Session {
+    fn new(credentials: SessionCredentials, account: &str) -> Self {
+        let document = wiped(imds::credentials(&credentials, None));
+        let extended = wiped(imds::credentials(&credentials, Some(account)));
+        Self { credentials, document, extended }
+    }
+}
+
+/// Bytes that are wiped when the last of their owners lets go.
+fn wiped(text: Zeroizing<String>) -> Bytes {
+    struct Owner(Zeroizing<String>);
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_bytes()
+        }
+    }
+    Bytes::from_owner(Owner(text))
+}
+
+type Outcome = Result<Arc<Session>, IssueError>;
+/// Where the outcome of a call to STS comes out, for all who wait.
+type Flight = watch::Receiver<Option<Outcome>>;
+
+/// What is known of one session.
+#[derive(Debug, Default)]
+struct Slot {
+    session: Option<Arc<Session>>,
+    /// The last failure, and until when it is remembered.
+    failure: Option<(IssueError, Timestamp)>,
+    flight: Option<Flight>,
+    last_used: Option<Timestamp>,
+    renewal: Option<AbortHandle>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(renewal) = self.renewal.take() {
+            renewal.abort();
+        }
+    }
+}
+
+/// All sessions.
+#[derive(Debug, Clone)]
+pub(super) struct Sessions {
+    issuer: Arc<dyn Issuer>,
+    slots: Arc<Mutex<HashMap<SessionRequest, Slot>>>,
+    calls: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Sessions {
+    pub(super) fn new(issuer: Arc<dyn Issuer>) -> Self {
+        Self { issuer, slots: Arc::default(), calls: Arc::default() }
+    }
+
+    /// How often STS has been asked.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// A session that may be served now, waiting at most `patience` for one under way. Whoever stops waiting
+    /// does not stop the call.
+    pub(super) async fn get(&self, request: &SessionRequest, patience: Duration) -> Outcome {
+        let mut flight = match self.look(request) {
+            Look::Served(session) => return Ok(session),
+            Look::Failed(error) => return Err(error),
+            Look::UnderWay(flight) => flight,
+        };
+        let landed = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
+        match landed {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(IssueError::Pending)),
+            Ok(Err(_)) => Err(IssueError::Internal { why: "the call was given up".to_owned() }),
+            Err(_) => Err(IssueError::Pending),
+        }
+    }
+
+    /// Sees to it that a session is under way, without waiting.
+    pub(super) fn prefetch(&self, request: &SessionRequest) {
+        self.look(request);
+    }
+
+    /// When the session for a request ends, and how the last call failed.
+    pub(super) fn state(&self, request: &SessionRequest) -> (Option<Timestamp>, Option<IssueError>) {
+        let now = clock::now();
+        let slots = self.lock();
+        let Some(slot) = slots.get(request) else { return (None, None) };
+        let expires =
+            slot.session.as_ref().map(|session| session.credentials.expires()).filter(|end| *end > now);
+        (expires, slot.failure.as_ref().map(|(error, _)| error.clone()))
+    }
+
+    /// Drops every session whose role no profile of the catalog has any more.
+    pub(super) fn retain(&self, catalog: &Catalog) {
+        self.lock().retain(|request, _| {
+            catalog
+                .profiles
+                .values()
+                .any(|profile| profile.access_role.as_ref() == Some(&request.access_role))
+        });
+    }
+
+    fn look(&self, request: &SessionRequest) -> Look {
+        let now = clock::now();
+        let mut slots = self.lock();
+        let slot = slots.entry(request.clone()).or_default();
+        slot.last_used = Some(now);
+        let known = slot.session.as_ref().map(|session| {
+            (session.clone(), lease(session.credentials.issued(), session.credentials.expires(), now))
+        });
+        let failing = slot.failure.as_ref().filter(|(_, until)| now < *until).map(|(error, _)| error.clone());
+        match (known, failing) {
+            (Some((session, Lease::Fresh)), _) | (Some((session, Lease::Due)), Some(_)) => {
+                Look::Served(session)
+            }
+            (Some((session, Lease::Due)), None) => {
+                self.fly(request, slot);
+                Look::Served(session)
+            }
+            (Some((_, Lease::Expired)) | None, Some(error)) => {
+                slot.session = None;
+                Look::Failed(error)
+            }
+            (Some((_, Lease::Expired)) | None, None) => {
+                slot.session = None;
+                Look::UnderWay(self.fly(request, slot))
+            }
+        }
+    }
+
+    /// Joins the call that is under way, or starts one.
+    fn fly(&self, request: &SessionRequest, slot: &mut Slot) -> Flight {
+        if let Some(flight) = &slot.flight {
+            return flight.clone();
+        }
+        let (land, flight) = watch::channel(None);
+        slot.flight = Some(flight.clone());
+        self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (sessions, request) = (self.clone(), request.clone());
+        tokio::spawn(async move {
+            let (issuer, asked) = (sessions.issuer.clone(), request.clone());
+            // A task of its own, so that a panic in it is an error here and everybody who waits is told.
+            let issued = tokio::spawn(async move { issuer.issue(asked).await }).await;
+            let outcome = issued
+                .unwrap_or_else(|_| {
+                    Err(IssueError::Internal { why: "the call ended without an answer".to_owned() })
+                })
+                .map(|credentials| {
+                    Arc::new(Session::new(credentials, request.access_role.role_arn.account()))
+                });
+            sessions.landed(&request, &outcome);
+            let _ = land.send(Some(outcome));
+        });
+        flight
+    }
+
+    fn landed(&self, request: &SessionRequest, outcome: &Outcome) {
+        let now = clock::now();
+        let role = &request.access_role.role_arn;
+        let mut slots = self.lock();
+        // The slot is gone if the catalog has dropped the role meanwhile; then nothing is kept.
+        let Some(slot) = slots.get_mut(request) else { return };
+        slot.flight = None;
+        match outcome {
+            Ok(session) => {
+                tracing::info!(%role, session_name = %request.session_name, expires = %session.credentials.expires(), "session");
+                slot.session = Some(session.clone());
+                slot.failure = None;
+                let renewal =
+                    tokio::spawn(self.clone().renew(request.clone(), session.clone())).abort_handle();
+                if let Some(earlier) = slot.renewal.replace(renewal) {
+                    earlier.abort();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%role, %error, "no session");
+                slot.failure = Some((error.clone(), Timestamp(now.0 + error.memory_seconds())));
+            }
+        }
+    }
+
+    /// Renews a session at about half of its life if anybody used it, and forgets it at its end.
+    async fn renew(self, request: SessionRequest, session: Arc<Session>) {
+        let (issued, expires) = (session.credentials.issued(), session.credentials.expires());
+        let [jitter] = random::bytes();
+        // Only the moments are needed from here on: the session must not live on for its own renewal.
+        drop(session);
+        tokio::time::sleep(renew_after(issued, expires, clock::now(), jitter)).await;
+        {
+            let mut slots = self.lock();
+            let Some(slot) = slots.get_mut(&request) else { return };
+            if slot.last_used.is_some_and(|used| used >= issued) {
+                // The renewed session brings a renewal of its own, which would abort this one: let go first.
+                slot.renewal = None;
+                self.fly(&request, slot);
+                return;
+            }
+        }
+        tokio::time::sleep(expires.remaining(clock::now())).await;
+        let mut slots = self.lock();
+        if let Some(slot) = slots.get_mut(&request)
+            && slot.session.as_ref().is_some_and(|session| session.credentials.expires() == expires)
+        {
+            slots.remove(&request);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionRequest, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a look at a slot comes to.
+enum Look {
+    Served(Arc<Session>),
+    Failed(IssueError),
+    UnderWay(Flight),
+}

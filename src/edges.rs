@@ -1,0 +1,27 @@
+//! The ring of edges: one outside thing each, with its own error.
+//!
+//! An edge may use the core, never a shell, and another edge only where one outside thing rests on another.
+
+pub mod allow_file;
+pub mod atomic_file;
+pub mod audit_log;
+pub mod base_credentials;
+pub mod clock;
+pub mod control_socket;
+pub mod directories;
+pub mod harden;
+pub mod https;
+pub mod listen;
+pub mod peer;
+pub mod project_file;
+pub mod random;
+pub mod repository;
+pub mod settled;
+pub mod single;
+pub mod sts;
+pub mod supervisor;
+pub mod surroundings;
+pub mod trace_log;
+pub mod trust;
+pub mod user;
+pub mod watch;

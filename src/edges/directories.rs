@@ -1,0 +1,123 @@
+//! Where brokerd keeps its files (XDG Base Directory Specification).
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why a directory cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// `HOME` is not set, or not to an absolute path.
+    #[error("HOME does not name an absolute path")]
+    NoHome,
+    /// The directory cannot be made or looked at.
+    #[error("cannot make or read the directory {}: {source}", .path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The directory belongs to somebody else.
+    #[error("the directory {} belongs to uid {owner}, not to this user", .path.display())]
+    ForeignOwner {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+}
+
+/// The directories of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directories {
+    /// The user's home, where the search for a project ends.
+    pub home: PathBuf,
+    config: PathBuf,
+    state: PathBuf,
+    runtime: PathBuf,
+}
+
+impl Directories {
+    /// The directories of this process's user, by its environment.
+    pub fn from_environment() -> Result<Self, DirectoryError> {
+        let uid = rustix::process::getuid().as_raw();
+        let home = absolute("HOME").ok_or(DirectoryError::NoHome)?;
+        let config = absolute("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+        let state = absolute("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state"));
+        let runtime = absolute("XDG_RUNTIME_DIR")
+            .or_else(|| {
+                Some(PathBuf::from(format!("/run/user/{uid}"))).filter(|path| owner(path) == Some(uid))
+            })
+            .map_or_else(|| PathBuf::from(format!("/tmp/brokerd-{uid}")), |path| path.join("brokerd"));
+        Ok(Self { home, config: config.join("brokerd"), state: state.join("brokerd"), runtime })
+    }
+
+    /// `config.toml`.
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
+    /// `catalog.toml`.
+    pub fn catalog_file(&self) -> PathBuf {
+        self.config.join("catalog.toml")
+    }
+
+    /// The list of allowed projects.
+    pub fn allow_file(&self) -> PathBuf {
+        self.state.join("allowed.json")
+    }
+
+    /// The audit log.
+    pub fn audit_file(&self) -> PathBuf {
+        self.state.join("audit.jsonl")
+    }
+
+    /// The control socket.
+    pub fn control_socket(&self) -> PathBuf {
+        self.runtime.join("control.sock")
+    }
+
+    /// The file whose lock says that a daemon runs.
+    pub fn lock_file(&self) -> PathBuf {
+        self.runtime.join("lock")
+    }
+
+    /// Where the configuration and the catalog lie.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Makes all of them, open to this user alone.
+    pub fn make(&self) -> Result<(), DirectoryError> {
+        [&self.config, &self.state, &self.runtime].into_iter().try_for_each(|path| make_private(path))
+    }
+}
+
+/// A variable that names an absolute path; the specification says to ignore any other.
+fn absolute(name: &str) -> Option<PathBuf> {
+    env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+fn owner(path: &Path) -> Option<u32> {
+    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir).map(|found| found.uid())
+}
+
+fn make_private(path: &Path) -> Result<(), DirectoryError> {
+    let failed = |source| DirectoryError::Io { path: path.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    let found = fs::symlink_metadata(path).map_err(failed)?;
+    if !found.is_dir() {
+        return Err(failed(io::ErrorKind::NotADirectory.into()));
+    }
+    if found.uid() != rustix::process::getuid().as_raw() {
+        return Err(DirectoryError::ForeignOwner { path: path.to_owned(), owner: found.uid() });
+    }
+    // One that was there already may be open to others.
+    if found.mode() & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
+}

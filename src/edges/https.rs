@@ -1,0 +1,57 @@
+//! The HTTPS client for everything that brokerd asks of AWS.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpsError {
+    /// `AWS_CA_BUNDLE` names a file that cannot be read.
+    #[error("AWS_CA_BUNDLE names {}, which cannot be read: {source}", .path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The certificates cannot be used.
+    #[error("the certificates for TLS cannot be used: {0}")]
+    Tls(String),
+}
+
+/// A client with one pool of connections. It trusts the system's certificates, or those of `bundle`
+/// (`AWS_CA_BUNDLE`), and follows the proxy variables as other AWS tools do.
+pub fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, HttpsError> {
+    let mut trusted = TrustStore::default();
+    if let Some(path) = bundle {
+        let pem =
+            std::fs::read(path).map_err(|source| HttpsError::Bundle { path: path.to_owned(), source })?;
+        trusted = TrustStore::empty().with_pem_certificate(pem);
+    }
+    let tls = TlsContext::builder()
+        .with_trust_store(trusted)
+        .build()
+        .map_err(|error| HttpsError::Tls(error.to_string()))?;
+    // Made when first needed and kept: reading the system's certificates takes as long as a request.
+    let made: Arc<OnceLock<SharedHttpConnector>> = Arc::default();
+    Ok(http_client_fn(move |settings, components| {
+        let connector = made.get_or_init(|| {
+            let mut builder = Connector::builder().connector_settings(settings.clone());
+            builder.set_sleep_impl(components.sleep_impl());
+            let connector = builder
+                .proxy_config(ProxyConfig::from_env())
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .tls_context(tls.clone())
+                .build();
+            SharedHttpConnector::new(connector)
+        });
+        connector.clone()
+    }))
+}

@@ -1,0 +1,229 @@
+//! Who is on the other end of a loopback connection: its user, its process, its directory.
+//!
+//! No privilege is needed: the kernel says whose socket it is (`sock_diag`), and `/proc` says which process of
+//! our own user holds it. Everything read is checked again afterwards, since processes come and go meanwhile.
+
+mod directory;
+mod holder;
+mod process;
+mod sock_diag;
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::os::fd::AsFd;
+
+use crate::core::caller::{Caller, DirectoryId, ProcessId, Unidentified};
+use crate::core::relay::relay;
+use holder::{Holder, Holders};
+use sock_diag::SockDiag;
+
+/// Both ends of a TCP connection, as its client sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// The client's end.
+    pub client: SocketAddr,
+    /// The end that it connected to.
+    pub server: SocketAddr,
+}
+
+impl Connection {
+    /// The connection behind an accepted socket, from its two addresses. IPv4 addresses mapped into IPv6 are
+    /// taken for what they are, since the kernel keeps such sockets with the IPv4 ones.
+    pub fn new(client: SocketAddr, server: SocketAddr) -> Self {
+        let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        Self { client: canonical(client), server: canonical(server) }
+    }
+}
+
+/// The connection that a firewall redirected to us: the client still believes in the address that it dialled.
+fn redirected(connection: Connection, socket: impl AsFd) -> Option<Connection> {
+    let original = match connection.client.ip() {
+        IpAddr::V4(_) => SocketAddr::V4(original_destination(socket)?),
+        IpAddr::V6(_) => SocketAddr::V6(rustix::net::sockopt::ipv6_original_dst(socket).ok()?),
+    };
+    (original != connection.server).then_some(Connection { server: original, ..connection })
+}
+
+fn original_destination(socket: impl AsFd) -> Option<SocketAddrV4> {
+    rustix::net::sockopt::ip_original_dst(socket).ok()
+}
+
+/// A socket as the kernel knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Socket {
+    /// The connection, after any redirect.
+    pub connection: Connection,
+    /// The inode of the client's socket.
+    inode: u32,
+}
+
+/// A process that holds the client's end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// The process.
+    pub process: ProcessId,
+    /// The descriptor at which it holds the socket.
+    pub descriptor: u32,
+}
+
+/// Looks at connections for one user.
+#[derive(Debug)]
+pub struct Observer {
+    diagnosis: SockDiag,
+    holders: Holders,
+    uid: u32,
+}
+
+impl Observer {
+    /// An observer for the user that this process runs as.
+    pub fn new() -> Result<Self, Unidentified> {
+        let uid = rustix::process::getuid().as_raw();
+        Ok(Self { diagnosis: SockDiag::open()?, holders: Holders::new(uid), uid })
+    }
+
+    /// The client's socket of an accepted connection, if it belongs to our user. One call into the kernel;
+    /// `accepted` is asked for the address before a redirect only when the plain pair is unknown.
+    pub fn socket(&self, connection: Connection, accepted: impl AsFd) -> Result<Socket, Unidentified> {
+        match self.look_up(connection) {
+            Err(Unidentified::Gone) => redirected(connection, accepted)
+                .map_or(Err(Unidentified::Gone), |original| self.look_up(original)),
+            found => found,
+        }
+    }
+
+    fn look_up(&self, connection: Connection) -> Result<Socket, Unidentified> {
+        let owner = self.diagnosis.owner(connection)?;
+        // A socket without an inode is closed or closing, and the uid beside it means nothing.
+        if owner.inode == 0 {
+            return Err(Unidentified::Gone);
+        }
+        if owner.uid != self.uid {
+            return Err(Unidentified::OtherUser { uid: owner.uid });
+        }
+        Ok(Socket { connection, inode: owner.inode })
+    }
+
+    /// Finds the process that holds a socket. `remembered` are looked at first. This walks `/proc`: keep it off
+    /// a thread that serves requests.
+    pub fn search(&self, socket: Socket, remembered: &[ProcessId]) -> Result<Holding, Unidentified> {
+        const ATTEMPTS: usize = 3;
+        let mut last = Unidentified::Changed;
+        for _ in 0..ATTEMPTS {
+            match self.search_once(socket, remembered) {
+                Err(Unidentified::Changed) => {}
+                Err(other @ (Unidentified::NotFound | Unidentified::Hidden { .. })) => {
+                    // A socket that was handed on or closed while we walked is no mystery: ask the kernel again.
+                    self.still_there(socket)?;
+                    last = other;
+                }
+                found => return found,
+            }
+        }
+        Err(last)
+    }
+
+    fn search_once(&self, socket: Socket, remembered: &[ProcessId]) -> Result<Holding, Unidentified> {
+        let Holder { process, descriptor } = self.holders.topmost(socket.inode, remembered)?;
+        self.still_there(socket)?;
+        if holder::holds_at(process.pid, socket.inode, descriptor)
+            && process::start(process.pid) == Some(process.start)
+        {
+            Ok(Holding { process, descriptor })
+        } else {
+            Err(Unidentified::Changed)
+        }
+    }
+
+    fn still_there(&self, socket: Socket) -> Result<(), Unidentified> {
+        let now = self.look_up(socket.connection)?;
+        if now.inode == socket.inode { Ok(()) } else { Err(Unidentified::Gone) }
+    }
+
+    /// Whether `claimed` holds the socket, and where: what a token saves is the search, not this check.
+    pub fn check(&self, socket: Socket, claimed: ProcessId, descriptor: u32) -> Option<Holding> {
+        let descriptor = if holder::holds_at(claimed.pid, socket.inode, descriptor) {
+            descriptor
+        } else {
+            holder::descriptor_of(claimed.pid, socket.inode).ok()??
+        };
+        // The start time last: if it is right now, all of the above was that process.
+        (process::start(claimed.pid) == Some(claimed.start))
+            .then_some(Holding { process: claimed, descriptor })
+    }
+
+    /// Everything about a process that a decision may depend on. A relay is refused here.
+    pub fn describe(&self, id: ProcessId) -> Result<Caller, Unidentified> {
+        let (path, directory) = directory::current(id.pid)?;
+        let process = process::read(id, path);
+        if let (Some(executable), Some(arguments)) = (&process.executable, &process.arguments)
+            && let Some(name) = relay(executable, arguments)
+        {
+            return Err(Unidentified::Relay { name, pid: id.pid });
+        }
+        let ancestors = self.ancestors(id);
+        // What was read belongs together only if the process is still the same and still where it was.
+        if process::start(id.pid) != Some(id.start) || directory::current(id.pid)?.1 != directory {
+            return Err(Unidentified::Changed);
+        }
+        Ok(Caller { process, directory, ancestors })
+    }
+
+    /// The process with this pid, if it is there and ours.
+    pub fn process(&self, pid: u32) -> Option<ProcessId> {
+        let start = process::start(pid)?;
+        (process::uid(pid) == Some(self.uid)).then_some(ProcessId { pid, start })
+    }
+
+    /// The parent of a process, if it is ours.
+    pub fn parent(&self, id: ProcessId) -> Option<ProcessId> {
+        let parent = self.process(process::parent(id.pid)?)?;
+        // A parent is older than its child; one that is not took over the pid of one that ended.
+        (parent.start <= id.start).then_some(parent)
+    }
+
+    fn ancestors(&self, id: ProcessId) -> Vec<crate::core::caller::Process> {
+        const DEEPEST: usize = 64;
+        let parents = std::iter::successors(self.parent(id), |child| self.parent(*child)).take(DEEPEST);
+        parents
+            .map_while(|parent| {
+                directory::current(parent.pid).ok().map(|(path, _)| process::read(parent, path))
+            })
+            .collect()
+    }
+}
+
+/// The directory of a process by number: two system calls, to notice that it moved.
+pub fn directory_of(pid: u32) -> Option<DirectoryId> {
+    directory::identity(pid)
+}
+
+/// Whether a process is still the one that it was.
+pub fn is_alive(id: ProcessId) -> bool {
+    process::start(id.pid) == Some(id.start)
+}
+
+/// Checks that every directory from a caller's own up to `top` is, in the caller's mount namespace, the one
+/// that has its path here. A process can mount anything anywhere in a namespace of its own.
+pub fn verify_parents(caller: &Caller, top: &std::path::Path) -> Result<(), Unidentified> {
+    directory::verify_parents(caller.process.id.pid, &caller.process.directory, caller.directory, top)
+}
+
+/// Who listens on a port, in words: for the message that it is taken.
+pub fn listener(port: u16) -> Option<String> {
+    let diagnosis = SockDiag::open().ok()?;
+    let owner = diagnosis.listener(port)?;
+    let found = Holders::new(owner.uid).topmost(owner.inode, &[]).ok();
+    Some(match found {
+        Some(holder) => {
+            let name = process::executable(holder.process.pid)
+                .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
+            format!("{} (pid {})", name.unwrap_or_else(|| "a process".to_owned()), holder.process.pid)
+        }
+        None => format!("a process of uid {}", owner.uid),
+    })
+}
+
+/// Whether the listener of an address is a process of our own user; `None` if nobody listens.
+pub fn listener_is_ours(port: u16) -> Option<bool> {
+    let owner = SockDiag::open().ok()?.listener(port)?;
+    Some(owner.uid == rustix::process::getuid().as_raw())
+}

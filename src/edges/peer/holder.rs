@@ -1,0 +1,148 @@
+//! Which process holds a socket.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Mutex;
+
+use super::process;
+use crate::core::caller::{ProcessId, Unidentified};
+
+/// A process and the descriptor at which it holds the socket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) process: ProcessId,
+    pub(super) descriptor: u32,
+}
+
+/// Looks for holders among the processes of one user.
+#[derive(Debug)]
+pub(super) struct Holders {
+    uid: u32,
+    /// Start times by pid, only to order the search: a pid that was used again is looked at too early or too
+    /// late, never mistaken, since a holder's own start time is read anew.
+    order: Mutex<HashMap<u32, u64>>,
+}
+
+impl Holders {
+    pub(super) fn new(uid: u32) -> Self {
+        Self { uid, order: Mutex::default() }
+    }
+
+    /// The topmost holder of a socket: from the first process found, up while the parent holds it too.
+    ///
+    /// Between `fork` and `exec` a child holds every socket of its parent, often in another directory. Whoever
+    /// waits for the answer holds the socket until it comes, so the topmost is the one that asks.
+    pub(super) fn topmost(&self, inode: u32, remembered: &[ProcessId]) -> Result<Holder, Unidentified> {
+        let mut hidden = Vec::new();
+        let mut seen = HashSet::new();
+        for known in remembered {
+            if process::owner(known.pid) == Some(self.uid)
+                && let Some(holder) = self.try_process(known.pid, inode, &mut hidden)
+            {
+                return Ok(self.climb(holder, inode));
+            }
+            seen.insert(known.pid);
+        }
+        for pid in self.newest_first() {
+            if !seen.contains(&pid)
+                && let Some(holder) = self.try_process(pid, inode, &mut hidden)
+            {
+                return Ok(self.climb(holder, inode));
+            }
+        }
+        hidden.extend(self.not_dumpable());
+        hidden.sort_unstable();
+        hidden.dedup();
+        if hidden.is_empty() {
+            return Err(Unidentified::NotFound);
+        }
+        const SHOWN: usize = 8;
+        let name =
+            |pid: &u32| format!("{} ({pid})", process::name(*pid).unwrap_or_else(|| "unknown".to_owned()));
+        Err(Unidentified::Hidden { candidates: hidden.iter().take(SHOWN).map(name).collect() })
+    }
+
+    fn try_process(&self, pid: u32, inode: u32, hidden: &mut Vec<u32>) -> Option<Holder> {
+        let start = process::start(pid)?;
+        match descriptor_of(pid, inode) {
+            Ok(descriptor) => Some(Holder { process: ProcessId { pid, start }, descriptor: descriptor? }),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                hidden.push(pid);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn climb(&self, mut holder: Holder, inode: u32) -> Holder {
+        while let Some(parent) = process::parent(holder.process.pid).filter(|parent| *parent > 1) {
+            if process::owner(parent) != Some(self.uid) {
+                break;
+            }
+            match self.try_process(parent, inode, &mut Vec::new()) {
+                Some(above) => holder = above,
+                None => break,
+            }
+        }
+        holder
+    }
+
+    /// Our user's processes, the youngest first: a caller of one request is usually among them. By start time
+    /// and not by pid, since pids wrap.
+    fn newest_first(&self) -> Vec<u32> {
+        let pids: Vec<u32> = all().filter(|pid| process::owner(*pid) == Some(self.uid)).collect();
+        let Ok(mut known) = self.order.lock() else { return pids };
+        let mut order = HashMap::with_capacity(pids.len());
+        for pid in &pids {
+            if let Some(start) = known.get(pid).copied().or_else(|| process::start(*pid)) {
+                order.insert(*pid, start);
+            }
+        }
+        let mut sorted: Vec<u32> = order.keys().copied().collect();
+        sorted.sort_unstable_by_key(|pid| std::cmp::Reverse((order[pid], *pid)));
+        *known = order;
+        sorted
+    }
+
+    /// Our user's processes that `/proc` gives to root because they may not be dumped.
+    fn not_dumpable(&self) -> impl Iterator<Item = u32> {
+        let uid = self.uid;
+        let own = std::process::id();
+        all().filter(move |pid| {
+            *pid != own && process::owner(*pid) == Some(0) && process::uid(*pid) == Some(uid)
+        })
+    }
+}
+
+fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The descriptor at which a process holds a socket, if it does.
+pub(super) fn descriptor_of(pid: u32, inode: u32) -> io::Result<Option<u32>> {
+    let wanted = socket_name(inode);
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let entry = entry?;
+        // A descriptor that was closed meanwhile is none of ours.
+        if fs::read_link(entry.path())
+            .is_ok_and(|target| target.as_os_str() == OsStr::from_bytes(wanted.as_bytes()))
+        {
+            return Ok(entry.file_name().to_str().and_then(|name| name.parse().ok()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a process holds a socket at one descriptor: a single look.
+pub(super) fn holds_at(pid: u32, inode: u32, descriptor: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/fd/{descriptor}"))
+        .is_ok_and(|target| target.as_os_str() == OsStr::from_bytes(socket_name(inode).as_bytes()))
+}
+
+fn socket_name(inode: u32) -> String {
+    format!("socket:[{inode}]")
+}

@@ -1,0 +1,94 @@
+//! What `/proc` says of a process (`man 5 proc`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use crate::core::caller::{Process, ProcessId};
+
+/// The start time of a process, in clock ticks since boot; `None` if it is not there.
+pub(super) fn start(pid: u32) -> Option<u64> {
+    // The 22nd field; the second is the name in parentheses, which may hold anything, and 20 follow it.
+    field(pid, 19)?.parse().ok()
+}
+
+/// The process that started a process, or that it was given to when that one ended.
+pub(super) fn parent(pid: u32) -> Option<u32> {
+    field(pid, 1)?.parse().ok()
+}
+
+/// A field of `/proc/PID/stat`, counted from the one after the name.
+fn field(pid: u32, position: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = &stat[stat.rfind(')')? + 1..];
+    after_name.split_ascii_whitespace().nth(position).map(str::to_owned)
+}
+
+/// The user whose process it is, to the eyes of `/proc`: root's for one that hides itself.
+pub(super) fn owner(pid: u32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|found| found.uid())
+}
+
+/// The user that a process runs as, also of one that hides itself.
+pub(super) fn uid(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    // Real, effective, saved, file system: the effective one makes its sockets.
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The executable. One that was replaced while it runs, as by an upgrade, is named as it was.
+pub(super) fn executable(pid: u32) -> Option<PathBuf> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    match path.to_str().and_then(|text| text.strip_suffix(" (deleted)")) {
+        Some(text) => Some(text.into()),
+        None => Some(path),
+    }
+}
+
+/// The name of a process, which is readable even where nothing else is.
+pub(super) fn name(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
+}
+
+/// Reads a process. The directory has been read and checked before.
+pub(super) fn read(id: ProcessId, directory: PathBuf) -> Process {
+    Process {
+        id,
+        executable: executable(id.pid),
+        arguments: texts(id.pid, "cmdline").filter(|arguments| !arguments.is_empty()),
+        directory,
+        environment: environment(id.pid),
+    }
+}
+
+fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
+    let entries = texts(pid, "environ")?;
+    let mut environment = BTreeMap::new();
+    for entry in entries {
+        if let Some((name, value)) = entry.split_once('=') {
+            // The first of two counts, as for getenv.
+            environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    Some(environment)
+}
+
+/// The texts of a file in which each ends with NUL. A process title leaves a tail of NULs behind.
+fn texts(pid: u32, file: &str) -> Option<Vec<String>> {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).ok()?;
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    if end == 0 {
+        return Some(Vec::new());
+    }
+    let mut texts: Vec<String> = bytes[..end]
+        .split(|byte| *byte == 0)
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .collect();
+    // Empty arguments at the end are arguments all the same: all NULs but the last one's are theirs.
+    if file == "cmdline" && bytes.len() - end > 1 && texts.len() > 1 {
+        texts.extend(std::iter::repeat_n(String::new(), bytes.len() - end - 1));
+    }
+    Some(texts)
+}

@@ -1,0 +1,199 @@
+//! The kernel's own answer to whose socket it is (`man 7 sock_diag`).
+//!
+//! One request for exactly one connection takes microseconds, whatever the number of sockets, and needs no
+//! privilege. `/proc/net/tcp` is never read: it walks the kernel's whole table.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
+};
+
+use super::Connection;
+use crate::core::caller::Unidentified;
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_DUMP: u16 = 0x300;
+const IPPROTO_TCP: u8 = 6;
+const TCP_LISTEN: u32 = 10;
+const NO_COOKIE: u32 = u32::MAX;
+/// `struct nlmsghdr`, then `struct inet_diag_req_v2`.
+const HEADER: usize = 16;
+const REQUEST: usize = HEADER + 56;
+/// Offsets in `struct inet_diag_msg`.
+const SOURCE_PORT_AT: usize = 4;
+const UID_AT: usize = 64;
+const INODE_AT: usize = 68;
+
+/// Who owns a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) uid: u32,
+    /// 0 for a socket that no process holds any more.
+    pub(super) inode: u32,
+}
+
+/// A netlink socket that is kept open: asking through it costs less than half of opening one each time.
+#[derive(Debug)]
+pub(super) struct SockDiag {
+    socket: Mutex<OwnedFd>,
+}
+
+impl SockDiag {
+    pub(super) fn open() -> Result<Self, Unidentified> {
+        let socket = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            SocketFlags::CLOEXEC,
+            Some(netlink::SOCK_DIAG),
+        )
+        .map_err(system)?;
+        // The kernel answers at once; the limit only keeps a fault from becoming a hang.
+        set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(1))).map_err(system)?;
+        Ok(Self { socket: Mutex::new(socket) })
+    }
+
+    /// The owner of the client's end of a connection.
+    pub(super) fn owner(&self, connection: Connection) -> Result<Owner, Unidentified> {
+        let mut answer = [0; 1024];
+        let request = request(connection.client, connection.server, NLM_F_REQUEST, u32::MAX);
+        let length = self.ask(&request, &mut answer)?;
+        let message = Message::first(&answer[..length]).ok_or_else(malformed)?;
+        match message.kind {
+            SOCK_DIAG_BY_FAMILY => message.owner().ok_or_else(malformed),
+            NLMSG_ERROR => match message.error() {
+                Some(Errno::NOENT) => Err(Unidentified::Gone),
+                Some(error) => Err(system(error)),
+                None => Err(malformed()),
+            },
+            _ => Err(malformed()),
+        }
+    }
+
+    /// The owner of the socket that listens on a port of this machine.
+    pub(super) fn listener(&self, port: u16) -> Option<Owner> {
+        let unspecified: [SocketAddr; 2] = ["0.0.0.0:0".parse().ok()?, "[::]:0".parse().ok()?];
+        unspecified.into_iter().find_map(|any| self.listener_of_family(any, port))
+    }
+
+    fn listener_of_family(&self, any: SocketAddr, port: u16) -> Option<Owner> {
+        let request = request(any, any, NLM_F_REQUEST | NLM_F_DUMP, 1 << TCP_LISTEN);
+        let socket = self.socket.lock().ok()?;
+        send(&*socket, &request, SendFlags::empty()).ok()?;
+        let mut found = None;
+        let mut answer = vec![0; 32 * 1024];
+        // Read to the end of the dump, so that the next request does not meet its rest.
+        loop {
+            let (length, _) = recv(&*socket, &mut answer, RecvFlags::empty()).ok()?;
+            for message in Message::all(&answer[..length]) {
+                match message.kind {
+                    SOCK_DIAG_BY_FAMILY if message.source_port() == Some(port) => {
+                        found = found.or(message.owner())
+                    }
+                    SOCK_DIAG_BY_FAMILY => {}
+                    NLMSG_DONE | NLMSG_ERROR => return found,
+                    _ => return found,
+                }
+            }
+        }
+    }
+
+    fn ask(&self, request: &[u8], answer: &mut [u8]) -> Result<usize, Unidentified> {
+        let socket = self.socket.lock().map_err(|_| malformed())?;
+        send(&*socket, request, SendFlags::empty()).map_err(system)?;
+        let (length, _) = recv(&*socket, answer, RecvFlags::empty()).map_err(system)?;
+        Ok(length)
+    }
+}
+
+/// One message of an answer.
+struct Message<'a> {
+    kind: u16,
+    body: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    fn first(bytes: &'a [u8]) -> Option<Self> {
+        Self::split(bytes).map(|(message, _)| message)
+    }
+
+    fn all(bytes: &'a [u8]) -> impl Iterator<Item = Self> {
+        let mut rest = bytes;
+        std::iter::from_fn(move || {
+            let (message, after) = Self::split(rest)?;
+            rest = after;
+            Some(message)
+        })
+    }
+
+    fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let length = usize::try_from(number(bytes, 0)?).ok()?;
+        let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
+        let body = bytes.get(HEADER..length)?;
+        let next = length.next_multiple_of(4).min(bytes.len());
+        Some((Self { kind, body }, &bytes[next..]))
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        Some(Owner { uid: number(self.body, UID_AT)?, inode: number(self.body, INODE_AT)? })
+    }
+
+    fn source_port(&self) -> Option<u16> {
+        let bytes = self.body.get(SOURCE_PORT_AT..SOURCE_PORT_AT + 2)?;
+        Some(u16::from_be_bytes(bytes.try_into().ok()?))
+    }
+
+    fn error(&self) -> Option<Errno> {
+        let negative = i32::from_ne_bytes(self.body.get(..4)?.try_into().ok()?);
+        Some(Errno::from_raw_os_error(negative.checked_neg()?))
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// A request in the kernel's layout: `struct nlmsghdr` and `struct inet_diag_req_v2`.
+fn request(source: SocketAddr, destination: SocketAddr, flags: u16, states: u32) -> [u8; REQUEST] {
+    let family = if source.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let mut bytes = Vec::with_capacity(REQUEST);
+    bytes.extend(u32::try_from(REQUEST).unwrap_or_default().to_ne_bytes());
+    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend([0; 8]); // sequence number and port id: one request is under way at a time
+    bytes.extend([u8::try_from(family.as_raw()).unwrap_or_default(), IPPROTO_TCP, 0, 0]);
+    bytes.extend(states.to_ne_bytes());
+    bytes.extend(source.port().to_be_bytes());
+    bytes.extend(destination.port().to_be_bytes());
+    for address in [source.ip(), destination.ip()] {
+        match address {
+            IpAddr::V4(address) => {
+                bytes.extend(address.octets());
+                bytes.extend([0; 12]);
+            }
+            IpAddr::V6(address) => bytes.extend(address.octets()),
+        }
+    }
+    bytes.extend([0; 4]); // any interface
+    bytes.extend(NO_COOKIE.to_ne_bytes());
+    bytes.extend(NO_COOKIE.to_ne_bytes());
+    let mut request = [0; REQUEST];
+    request.copy_from_slice(&bytes);
+    request
+}
+
+fn system(error: Errno) -> Unidentified {
+    Unidentified::System(std::io::Error::from(error).to_string())
+}
+
+fn malformed() -> Unidentified {
+    Unidentified::System("its answer about a socket cannot be read".to_owned())
+}

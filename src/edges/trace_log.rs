@@ -1,0 +1,27 @@
+//! Tracing to standard error.
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterFn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// Begins to log, at the level of `RUST_LOG` (`info` without it).
+///
+/// Libraries are heard from `warn` on, whatever `RUST_LOG` says: below that the AWS SDK writes requests as it
+/// signs them and answers as they come, session tokens included.
+pub fn begin() {
+    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let harmless = FilterFn::new(|event| {
+        let own = event.target() == "brokerd" || event.target().starts_with("brokerd::");
+        own || *event.level() <= Level::WARN
+    });
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .with_filter(harmless);
+    // A second call, as in tests that start several daemons in one process, changes nothing.
+    let _ = tracing_subscriber::registry().with(wanted).with(lines).try_init();
+}
