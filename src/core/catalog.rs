@@ -35,7 +35,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Reads the text of a `catalog.toml` (DESIGN section 6, "Files"); `file` is only named in faults.
+    /// Reads the text of a `catalog.toml`; `file` is only named in faults.
     ///
     /// The error has everything that is wrong, each fault with its place. What would make a profile weaker
     /// than its author meant, such as a key that nobody reads, is always a fault, never skipped.

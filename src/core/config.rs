@@ -35,7 +35,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the text of a `config.toml` (DESIGN section 6, "Files"); `file` is only named in faults.
+    /// Reads the text of a `config.toml`; `file` is only named in faults.
     ///
     /// The error has everything that is wrong, each fault with its place.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {

@@ -68,8 +68,8 @@ mod tests {
     #[test]
     fn renewal_is_spread_and_never_after_half_life() {
         let (issued, expires) = (Timestamp(0), Timestamp(3600));
-        assert_eq!(renew_after(issued, expires, issued, 0), Duration::from_secs(1800));
-        assert_eq!(renew_after(issued, expires, issued, 255), Duration::from_secs(1620));
+        assert_eq!(renew_after(issued, expires, issued, 0), Duration::from_mins(30));
+        assert_eq!(renew_after(issued, expires, issued, 255), Duration::from_mins(27));
         assert_eq!(renew_after(issued, expires, Timestamp(3000), 7), Duration::ZERO);
     }
 }

@@ -11,7 +11,7 @@ use crate::core::protocol::{Line, MAX_REPLY, PROTOCOL, Reply, Request};
 use crate::edges::directories::Directories;
 
 /// A daemon that is silent for so long is broken.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// Asks the daemon, and gives its reply unless that is a failure.
 pub(super) fn ask(request: &Request) -> Result<Reply, Failure> {
@@ -30,7 +30,7 @@ pub(super) fn ask_patiently(request: &Request, patience: Duration) -> Result<Rep
     loop {
         match ask(request) {
             Err(Failure { kind: Kind::NotRunning, .. }) if Instant::now() + PAUSE < end => {
-                std::thread::sleep(PAUSE)
+                std::thread::sleep(PAUSE);
             }
             outcome => return outcome,
         }

@@ -347,7 +347,7 @@ fn gather(
         None => nearest_cli(&caller, own, &file, home, &expected),
     };
     let place = repository::place(&file.config);
-    Ok(Gathered { file, place, cli, caller })
+    Ok(Gathered { caller, file, place, cli })
 }
 
 fn no_project(process: &Process, stopped_at: &Path) -> Refusal {

@@ -11,6 +11,21 @@ use crate::edges::trust;
 /// A catalog is written by people; a larger file is a mistake, and reading one would hold up requests.
 const LARGEST: u64 = 256 * 1024;
 
+/// The file as it was when last read.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Seen {
+    #[default]
+    Never,
+    Missing,
+    There(Stamp),
+}
+
+impl Seen {
+    fn of(stamp: Option<Stamp>) -> Self {
+        stamp.map_or(Self::Missing, Self::There)
+    }
+}
+
 /// Keeps the last good catalog, whatever becomes of its file.
 #[derive(Debug)]
 pub(super) struct Catalogs {
@@ -22,8 +37,7 @@ pub(super) struct Catalogs {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The file as it was when last read; the outer `None` says never.
-    seen: Option<Option<Stamp>>,
+    seen: Seen,
     catalog: Arc<Catalog>,
     faults: Vec<Fault>,
 }
@@ -55,9 +69,9 @@ impl Catalogs {
     }
 
     fn unchanged(&self) -> Option<Arc<Catalog>> {
-        let stamp = Stamp::of(&self.path);
+        let now = Seen::of(Stamp::of(&self.path));
         let state = self.lock();
-        (state.seen == Some(stamp)).then(|| state.catalog.clone())
+        (state.seen == now).then(|| state.catalog.clone())
     }
 
     async fn read(&self) -> Arc<Catalog> {
@@ -66,7 +80,7 @@ impl Catalogs {
             Err(faults) => (Stamp::of(&self.path), Err(faults)),
         };
         let mut state = self.lock();
-        state.seen = Some(stamp);
+        state.seen = Seen::of(stamp);
         match result {
             Ok(catalog) => {
                 tracing::info!(

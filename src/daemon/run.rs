@@ -92,8 +92,8 @@ async fn watch(broker: Arc<Broker>, surface: Arc<Surface>, reload: Arc<Notify>, 
             surface.set_troubles(errors.iter().map(ToString::to_string).collect());
         }
         tokio::select! {
-            changed = burst(&mut changes) => {
-                for path in changed {
+            paths = burst(&mut changes) => {
+                for path in paths {
                     if let Some(watch) = watch.as_mut().filter(|_| !path.exists()) {
                         watch.forget(&path);
                     }

@@ -170,8 +170,8 @@ impl Sessions {
         tokio::spawn(async move {
             let (issuer, asked) = (sessions.issuer.clone(), request.clone());
             // A task of its own, so that a panic in it is an error here and everybody who waits is told.
-            let issued = tokio::spawn(async move { issuer.issue(asked).await }).await;
-            let outcome = issued
+            let ended = tokio::spawn(async move { issuer.issue(asked).await }).await;
+            let outcome = ended
                 .unwrap_or_else(|_| {
                     Err(IssueError::Internal { why: "the call ended without an answer".to_owned() })
                 })

@@ -12,8 +12,10 @@ use crate::edges::https;
 /// Asks STS who it is and prints the answer.
 pub fn be_client() -> Result<(), DemoError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let arn = runtime.block_on(who_am_i(https::client(None)?))?;
-    anstream::println!("{arn}");
+    match runtime.block_on(who_am_i(https::client(None)?)) {
+        Ok(arn) => anstream::println!("{arn}"),
+        Err(error) => anstream::println!("no identity: {error}"),
+    }
     Ok(())
 }
 

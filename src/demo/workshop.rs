@@ -1,6 +1,5 @@
 //! The place where the demo happens: a temporary home, and processes that live in it.
 
-use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, chown, symlink};
@@ -109,7 +108,7 @@ impl Workshop {
         project: &str,
         arguments: &[&str],
     ) -> Result<(), DemoError> {
-        self.prompt(project, &format!("brokerctl {}", arguments.join(" ")))?;
+        prompt(project, &format!("brokerctl {}", arguments.join(" ")))?;
         self.brokerctl(project, arguments).await?.print()
     }
 
@@ -119,11 +118,10 @@ impl Workshop {
         project: &str,
         variables: &[(&str, &str)],
     ) -> Result<(), DemoError> {
-        let assignments: String = variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
-        self.prompt(
-            project,
-            &format!("{assignments}sdk-client   # the AWS SDK for Rust: sts get-caller-identity"),
-        )?;
+        let assignments: Vec<String> =
+            variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+        let line = "sdk-client   # the AWS SDK for Rust: sts get-caller-identity";
+        prompt(project, &format!("{}{line}", assignments.concat()))?;
         let mut command = self.command(&self.program, project);
         command.arg("demo-client").envs(variables.iter().copied()).env("AWS_ENDPOINT_URL_STS", &self.sts);
         Ran(command.output().await?).print()
@@ -137,7 +135,7 @@ impl Workshop {
 
     /// Shows the AWS CLI in a project.
     pub(super) async fn show_aws(&self, project: &str, sts: &str) -> Result<(), DemoError> {
-        self.prompt(project, "aws sts get-caller-identity --query Arn --output text")?;
+        prompt(project, "aws sts get-caller-identity --query Arn --output text")?;
         let mut command = self.command(Path::new("aws"), project);
         command.args([
             "sts",
@@ -189,11 +187,6 @@ impl Workshop {
         }
         command
     }
-
-    fn prompt(&self, project: &str, line: &str) -> Result<(), DemoError> {
-        let place = if project.is_empty() { "~".to_owned() } else { format!("~/{project}") };
-        show_command(&format!("{place} $ {line}"))
-    }
 }
 
 impl Drop for Workshop {
@@ -202,6 +195,11 @@ impl Drop for Workshop {
             anstream::eprintln!("brokerd: {} cannot be removed: {error}", self.home.display());
         }
     }
+}
+
+fn prompt(project: &str, line: &str) -> Result<(), DemoError> {
+    let place = if project.is_empty() { "~".to_owned() } else { format!("~/{project}") };
+    show_command(&format!("{place} $ {line}"))
 }
 
 /// A program that ran.
@@ -237,9 +235,7 @@ fn give(path: &Path, uid: u32) -> io::Result<()> {
     if path.is_dir() && !path.is_symlink() {
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            if entry.file_name() != OsStr::new("..") {
-                give(&entry.path(), uid)?;
-            }
+            give(&entry.path(), uid)?;
         }
     }
     if path.is_symlink() {

@@ -21,8 +21,7 @@ pub struct Profile {
     /// Its safeguards in the order of the file.
     pub safeguards: Vec<Safeguard>,
     /// What the profile asks for and this version does not enforce, such as `protected` or
-    /// `access_role.mfa_serial`. Unless it is empty the profile must be refused (DESIGN section 3, "Fails
-    /// closed"): serving it would drop a protection that its author counts on.
+    /// `access_role.mfa_serial`. Unless it is empty the profile must be refused (fail closed): serving it would drop a protection that its author counts on.
     pub not_enforced: Vec<String>,
 }
 

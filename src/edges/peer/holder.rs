@@ -36,11 +36,12 @@ impl Holders {
     /// Between `fork` and `exec` a child holds every socket of its parent, often in another directory. Whoever
     /// waits for the answer holds the socket until it comes, so the topmost is the one that asks.
     pub(super) fn topmost(&self, inode: u32, remembered: &[ProcessId]) -> Result<Holder, Unidentified> {
+        const SHOWN: usize = 8;
         let mut hidden = Vec::new();
         let mut seen = HashSet::new();
         for known in remembered {
             if process::owner(known.pid) == Some(self.uid)
-                && let Some(holder) = self.try_process(known.pid, inode, &mut hidden)
+                && let Some(holder) = try_process(known.pid, inode, &mut hidden)
             {
                 return Ok(self.climb(holder, inode));
             }
@@ -48,7 +49,7 @@ impl Holders {
         }
         for pid in self.newest_first() {
             if !seen.contains(&pid)
-                && let Some(holder) = self.try_process(pid, inode, &mut hidden)
+                && let Some(holder) = try_process(pid, inode, &mut hidden)
             {
                 return Ok(self.climb(holder, inode));
             }
@@ -59,22 +60,9 @@ impl Holders {
         if hidden.is_empty() {
             return Err(Unidentified::NotFound);
         }
-        const SHOWN: usize = 8;
         let name =
             |pid: &u32| format!("{} ({pid})", process::name(*pid).unwrap_or_else(|| "unknown".to_owned()));
         Err(Unidentified::Hidden { candidates: hidden.iter().take(SHOWN).map(name).collect() })
-    }
-
-    fn try_process(&self, pid: u32, inode: u32, hidden: &mut Vec<u32>) -> Option<Holder> {
-        let start = process::start(pid)?;
-        match descriptor_of(pid, inode) {
-            Ok(descriptor) => Some(Holder { process: ProcessId { pid, start }, descriptor: descriptor? }),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                hidden.push(pid);
-                None
-            }
-            Err(_) => None,
-        }
     }
 
     fn climb(&self, mut holder: Holder, inode: u32) -> Holder {
@@ -82,7 +70,7 @@ impl Holders {
             if process::owner(parent) != Some(self.uid) {
                 break;
             }
-            match self.try_process(parent, inode, &mut Vec::new()) {
+            match try_process(parent, inode, &mut Vec::new()) {
                 Some(above) => holder = above,
                 None => break,
             }
@@ -114,6 +102,19 @@ impl Holders {
         all().filter(move |pid| {
             *pid != own && process::owner(*pid) == Some(0) && process::uid(*pid) == Some(uid)
         })
+    }
+}
+
+/// A process as a holder, if it is one; one that cannot be looked at is noted as hidden.
+fn try_process(pid: u32, inode: u32, hidden: &mut Vec<u32>) -> Option<Holder> {
+    let start = process::start(pid)?;
+    match descriptor_of(pid, inode) {
+        Ok(descriptor) => Some(Holder { process: ProcessId { pid, start }, descriptor: descriptor? }),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            hidden.push(pid);
+            None
+        }
+        Err(_) => None,
     }
 }
 

@@ -19,7 +19,6 @@ use crate::core::caller::Unidentified;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_DUMP: u16 = 0x300;
 const IPPROTO_TCP: u8 = 6;
@@ -99,7 +98,7 @@ impl SockDiag {
                         found = found.or(message.owner())
                     }
                     SOCK_DIAG_BY_FAMILY => {}
-                    NLMSG_DONE | NLMSG_ERROR => return found,
+                    // The end of the dump, or an error instead of it.
                     _ => return found,
                 }
             }
