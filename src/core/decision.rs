@@ -386,3 +386,6 @@ fn region(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

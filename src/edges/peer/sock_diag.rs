@@ -95,7 +95,7 @@ impl SockDiag {
             for message in Message::all(&answer[..length]) {
                 match message.kind {
                     SOCK_DIAG_BY_FAMILY if message.source_port() == Some(port) => {
-                        found = found.or(message.owner())
+                        found = found.or(message.owner());
                     }
                     SOCK_DIAG_BY_FAMILY => {}
                     // The end of the dump, or an error instead of it.

@@ -1,0 +1,408 @@
+//! The rule as a table: each sentence of it is a case.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::*;
+use crate::core::caller::ProcessId;
+use crate::core::moment::Timestamp;
+use crate::core::serverless_cli::Invocation;
+
+const CATALOG: &str = r#"
+[profiles.dev.access_role]
+role_arn = "arn:aws:iam::111111111111:role/dev"
+region = "eu-west-1"
+[[profiles.dev.safeguards]]
+policy = "require-dlq"
+[profiles.live]
+description = "production"
+[profiles.live.access_role]
+role_arn = "arn:aws:iam::222222222222:role/live"
+[profiles.guarded]
+protected = true
+access_role = { role_arn = "arn:aws:iam::333333333333:role/guarded" }
+[profiles.second-factor.access_role]
+role_arn = "arn:aws:iam::444444444444:role/mfa"
+mfa_serial = "arn:aws:iam::444444444444:mfa/ann"
+[profiles.session-guard]
+access_role = { role_arn = "arn:aws:iam::555555555555:role/x" }
+safeguards = [{ policy = "allowed-regions", config = ["us-east-1"], enforce = "session" }]
+[profiles.paper]
+description = "no role yet"
+
+[applications.shop]
+default_profile = "dev"
+[applications.shop.stages]
+prod = "live"
+guarded = "guarded"
+mfa = "second-factor"
+session = "session-guard"
+paper = "paper"
+
+[applications.strict]
+default_profile = "dev"
+unmatched = "refuse"
+stages = { prod = "live" }
+
+[applications.previews]
+default_profile = "dev"
+unmatched = ["pr-*", "qa"]
+stages = { prod = "live" }
+
+[applications.nodefault]
+stages = { prod = "live" }
+"#;
+
+/// A case: what the file says, what the caller is like, and what comes of it.
+struct Case {
+    file: &'static str,
+    allowed_as: &'static str,
+    allowed_org: Option<&'static str>,
+    named: bool,
+    cli: Option<&'static [(&'static str, &'static str)]>,
+    cli_environment: &'static [(&'static str, &'static str)],
+    environment: Option<&'static [(&'static str, &'static str)]>,
+    unreadable: Option<&'static str>,
+    asked: Option<&'static str>,
+}
+
+/// A plain tool in a project whose file has only an application.
+const PLAIN: Case = Case {
+    file: "app: shop\nservice: x\n",
+    allowed_as: "shop",
+    allowed_org: None,
+    named: false,
+    cli: None,
+    cli_environment: &[],
+    environment: Some(&[]),
+    unreadable: None,
+    asked: None,
+};
+
+fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+impl Case {
+    fn outcome(&self) -> Outcome {
+        let config = Path::new("/home/ann/shop/serverless.yml");
+        let catalog = Catalog::parse(Path::new("catalog.toml"), CATALOG).unwrap();
+        let document = Document::parse(config, self.file.as_bytes());
+        let mut allowed = AllowList::default();
+        allowed.allow(AllowedProject {
+            config: config.into(),
+            leads_to: None,
+            app: App::parse(self.allowed_as).unwrap(),
+            named: self.named,
+            org: self.allowed_org.map(|org| Org::parse(org).unwrap()),
+            worktrees: None,
+            since: Timestamp(0),
+        });
+        let invocation = self.cli.map(|options| Invocation {
+            process: Some(ProcessId { pid: 7, start: 7 }),
+            options: variables(options),
+        });
+        let cli_environment = variables(self.cli_environment);
+        let environment = self.environment.map(variables);
+        let asked = self.asked.map(|stage| Stage::parse(stage).unwrap());
+        let inquiry = Inquiry {
+            project: Project { config, leads_to: None, reading: document.as_ref(), stale: None, place: None },
+            allowed: &allowed,
+            cli: match (&invocation, self.unreadable) {
+                (_, Some(why)) => Cli::Unreadable(why),
+                (Some(invocation), None) => Cli::Serverless(invocation, Some(&cli_environment)),
+                (None, None) => Cli::None,
+            },
+            environment: environment.as_ref(),
+            asked: asked.as_ref(),
+        };
+        decide(&inquiry, &catalog)
+    }
+
+    /// `app.stage profile matched`, or the refusal's sentence.
+    fn verdict(&self) -> String {
+        match self.outcome().result {
+            Ok(decision) => {
+                format!("{} {} {}", decision.role_name(), decision.profile.name, decision.matched)
+            }
+            Err(refusal) => refusal.to_string(),
+        }
+    }
+}
+
+#[test]
+fn the_profile_is_that_of_the_stage_that_equals_else_the_default() {
+    for (file, allowed_as, expected) in [
+        ("app: shop\nprovider: {stage: prod}\n", "shop", "shop.prod live exact"),
+        ("app: shop\nprovider: {stage: PROD}\n", "shop", "shop.PROD dev default"),
+        ("app: shop\nprovider: {stage: pro}\n", "shop", "shop.pro dev default"),
+        ("app: shop\nprovider: {stage: dev}\n", "shop", "shop.dev dev default"),
+        ("app: shop\n", "shop", "shop.dev dev default"),
+        ("app: strict\nprovider: {stage: prod}\n", "strict", "strict.prod live exact"),
+        (
+            "app: strict\nprovider: {stage: prdo}\n",
+            "strict",
+            "stage prdo is not configured on strict (did you mean prod?), and its `unmatched` lets it not fall back to the default profile",
+        ),
+        ("app: previews\nprovider: {stage: pr-17}\n", "previews", "previews.pr-17 dev default"),
+        ("app: previews\nprovider: {stage: qa}\n", "previews", "previews.qa dev default"),
+        (
+            "app: previews\nprovider: {stage: qa2}\n",
+            "previews",
+            "stage qa2 is not configured on previews, and its `unmatched` lets it not fall back to the default profile",
+        ),
+        (
+            "app: nodefault\nprovider: {stage: dev}\n",
+            "nodefault",
+            "stage dev is not configured on nodefault, and nodefault has no default profile",
+        ),
+        ("app: shopp\n", "shopp", "the catalog has no application shopp (did you mean shop?)"),
+        ("app: shop\nprovider: {stage: paper}\n", "shop", "profile paper has no access role"),
+    ] {
+        assert_eq!(Case { file, allowed_as, ..PLAIN }.verdict(), expected, "{file}");
+    }
+}
+
+#[test]
+fn a_fall_back_is_said_with_the_nearest_name() {
+    let outcome = Case { file: "app: shop\nprovider: {stage: prdo}\n", ..PLAIN }.outcome();
+    let sentence = "stage prdo is not configured on shop: default profile dev (did you mean prod?)";
+    assert_eq!(outcome.result.unwrap().fallback.as_deref(), Some(sentence));
+    assert!(outcome.reasons.iter().any(|reason| reason.topic == "profile" && reason.text == sentence));
+    let exact = Case { file: "app: shop\nprovider: {stage: prod}\n", ..PLAIN }.outcome();
+    assert_eq!(exact.result.unwrap().fallback, None);
+}
+
+#[test]
+fn a_matched_stage_replaces_the_default_completely() {
+    let decision = Case { file: "app: shop\nprovider: {stage: prod}\n", ..PLAIN }.outcome().result.unwrap();
+    assert!(decision.profile.safeguards.is_empty(), "the default profile's safeguards do not mix in");
+    assert_eq!(decision.region, None, "nor its region");
+}
+
+#[test]
+fn what_this_version_does_not_enforce_is_refused() {
+    for (stage, what) in [
+        ("guarded", "profile guarded uses what is not enforced by this version: protected"),
+        ("mfa", "profile second-factor uses what is not enforced by this version: access_role.mfa_serial"),
+        (
+            "session",
+            "profile session-guard uses what is not enforced by this version: safeguard allowed-regions: enforce",
+        ),
+    ] {
+        assert_eq!(Case { asked: Some(stage), ..PLAIN }.verdict(), what);
+    }
+}
+
+#[test]
+fn for_a_serverless_cli_the_stage_is_what_the_cli_computes() {
+    const FILE: &str = "app: shop\nprovider: {stage: qa}\n";
+    const BY_OPTION: &str = "app: shop\nprovider: {stage: \"${opt:stage, 'qa'}\"}\n";
+    const BY_TEAM: &str = "app: shop\nprovider: {stage: \"${opt:team}\"}\n";
+    const BY_VARIABLE: &str = "app: shop\nprovider: {stage: \"${env:STAGE}\"}\n";
+    let cli = |file, options| Case { file, cli: Some(options), ..PLAIN };
+    for (case, expected) in [
+        (cli(FILE, &[("stage", "prod")]), "shop.prod live exact"),
+        (cli(FILE, &[]), "shop.qa dev default"),
+        (cli("app: shop\n", &[]), "shop.dev dev default"),
+        (cli(BY_OPTION, &[("stage", "prod")]), "shop.prod live exact"),
+        (cli(BY_OPTION, &[]), "shop.qa dev default"),
+        (cli(BY_TEAM, &[("team", "prod")]), "shop.prod live exact"),
+        (
+            Case {
+                cli_environment: &[("STAGE", "prod")],
+                environment: Some(&[("STAGE", "qa")]),
+                ..cli(BY_VARIABLE, &[])
+            },
+            "shop.prod live exact",
+        ),
+        (
+            cli(FILE, &[("stage", "feature/x")]),
+            "the stage is not known: \"feature/x\" is not a stage name: letters, digits, - and _, beginning with a letter or digit, at most 128",
+        ),
+    ] {
+        assert_eq!(case.verdict(), expected, "{}", case.file);
+    }
+}
+
+#[test]
+fn no_variable_applies_to_a_serverless_cli_and_one_that_differs_is_refused() {
+    const NAMED: Option<&[(&str, &str)]> = Some(&[("BROKERD_STAGE", "prod")]);
+    let conflict =
+        "BROKERD_STAGE is prod, but the Serverless CLI works on stage dev: it reads no such variable";
+    for (case, expected) in [
+        (Case { cli: Some(&[]), environment: NAMED, ..PLAIN }, conflict),
+        (Case { cli: Some(&[]), cli_environment: &[("BROKERD_STAGE", "prod")], ..PLAIN }, conflict),
+        (Case { cli: Some(&[("stage", "prod")]), environment: NAMED, ..PLAIN }, "shop.prod live exact"),
+        (
+            Case { cli: Some(&[]), environment: Some(&[("BROKERD_STAGE", "")]), ..PLAIN },
+            "shop.dev dev default",
+        ),
+    ] {
+        assert_eq!(case.verdict(), expected);
+    }
+}
+
+#[test]
+fn for_every_other_caller_the_first_that_exists_counts() {
+    const FILE: &str = "app: shop\nprovider: {stage: qa}\n";
+    for (case, expected) in [
+        (
+            Case { file: FILE, environment: Some(&[("BROKERD_STAGE", "prod")]), ..PLAIN },
+            "shop.prod live exact",
+        ),
+        (Case { file: FILE, environment: Some(&[("BROKERD_STAGE", "")]), ..PLAIN }, "shop.qa dev default"),
+        (Case { file: FILE, ..PLAIN }, "shop.qa dev default"),
+        (PLAIN, "shop.dev dev default"),
+        (Case { file: FILE, asked: Some("prod"), ..PLAIN }, "shop.prod live exact"),
+    ] {
+        assert_eq!(case.verdict(), expected);
+    }
+}
+
+#[test]
+fn unknown_is_not_absent() {
+    const SSM: &str = "app: shop\nprovider: {stage: \"${ssm:/stage, 'dev'}\"}\n";
+    for case in [
+        Case { file: SSM, ..PLAIN },
+        Case { file: SSM, cli: Some(&[]), ..PLAIN },
+        Case { file: "app: shop\nprovider: {stage: \"${opt:stage}\"}\n", ..PLAIN },
+        Case { file: "app: shop\nprovider: {stage: \"${env:NONE}\"}\n", ..PLAIN },
+        Case { file: "app: shop\nprovider: {stage: !Ref Stage}\n", ..PLAIN },
+        Case { file: "app: shop\nprovider: \"${file(p.yml)}\"\n", ..PLAIN },
+        Case { unreadable: Some("its command line cannot be read"), ..PLAIN },
+        Case { environment: None, ..PLAIN },
+        Case { environment: None, cli: Some(&[("stage", "prod")]), ..PLAIN },
+        Case { environment: Some(&[("BROKERD_STAGE", "a b")]), ..PLAIN },
+    ] {
+        let verdict = case.verdict();
+        assert!(verdict.starts_with("the stage is not known: "), "{}: {verdict}", case.file);
+    }
+    // Where something names the stage first, what cannot be read does not matter.
+    let named = Case { file: SSM, environment: Some(&[("BROKERD_STAGE", "prod")]), ..PLAIN };
+    assert_eq!(named.verdict(), "shop.prod live exact");
+    let given = Case { file: SSM, cli: Some(&[("stage", "prod")]), ..PLAIN };
+    assert_eq!(given.verdict(), "shop.prod live exact");
+}
+
+#[test]
+fn a_file_that_does_not_parse_and_has_no_good_reading_is_refused() {
+    let verdict = Case { file: "app: shop\n  broken: [\n", ..PLAIN }.verdict();
+    assert!(verdict.contains("the file cannot be read, and no earlier reading is known"), "{verdict}");
+}
+
+#[test]
+fn by_name_a_serverless_cli_gets_only_its_own_stage() {
+    let asked = |stage| Case { cli: Some(&[]), asked: Some(stage), ..PLAIN }.verdict();
+    assert_eq!(asked("dev"), "shop.dev dev default");
+    assert_eq!(
+        asked("prod"),
+        "the role prod is not one that this process may ask for: the Serverless CLI works on stage dev"
+    );
+}
+
+#[test]
+fn a_changed_application_or_organisation_asks_again() {
+    let path = "/home/ann/shop/serverless.yml";
+    for (case, expected) in [
+        (
+            Case { file: "app: strict\n", ..PLAIN },
+            format!("{path} was allowed as application shop, and is now \"strict\""),
+        ),
+        (
+            Case { file: "service: x\n", ..PLAIN },
+            format!("{path} was allowed as application shop, and names none now"),
+        ),
+        (
+            Case { file: "app: shop\norg: evil\n", ..PLAIN },
+            format!("{path} was allowed under no organisation, and is now under evil"),
+        ),
+        (
+            Case { allowed_org: Some("acme"), ..PLAIN },
+            format!("{path} was allowed under acme, and is now under no organisation"),
+        ),
+        (
+            Case { cli: Some(&[("app", "strict")]), ..PLAIN },
+            format!("--app names strict, and {path} was allowed as shop"),
+        ),
+        (
+            Case { cli: Some(&[("org", "evil")]), ..PLAIN },
+            format!("--org names evil, which is not what {path} was allowed under"),
+        ),
+        (
+            Case { file: "app: shop\norg: acme\n", allowed_org: Some("acme"), ..PLAIN },
+            "shop.dev dev default".into(),
+        ),
+        (
+            Case {
+                file: "app: shop\norg: acme\n",
+                allowed_org: Some("acme"),
+                cli: Some(&[("app", "shop"), ("org", "acme")]),
+                ..PLAIN
+            },
+            "shop.dev dev default".into(),
+        ),
+        (Case { file: "custom: {brokerd: {app: shop}}\n", ..PLAIN }, "shop.dev dev default".into()),
+    ] {
+        assert_eq!(case.verdict(), expected);
+    }
+}
+
+#[test]
+fn an_application_that_the_user_named_stands_in_for_one_that_the_file_lacks() {
+    let named = |file| Case { file, named: true, ..PLAIN }.verdict();
+    assert_eq!(named("service: x\n"), "shop.dev dev default");
+    assert_eq!(named("service: x\ncustom: \"${file(c.yml)}\"\n"), "shop.dev dev default");
+    assert!(named("app: strict\n").contains("is now \"strict\""));
+}
+
+#[test]
+fn the_region_is_the_clis_else_the_files_else_the_profiles() {
+    let region = |case: Case| case.outcome().result.unwrap().region.as_ref().map(ToString::to_string);
+    const FILE: &str = "app: shop\nprovider: {region: eu-central-1}\n";
+    assert_eq!(
+        region(Case { file: FILE, cli: Some(&[("region", "us-west-2")]), ..PLAIN }).as_deref(),
+        Some("us-west-2")
+    );
+    assert_eq!(region(Case { file: FILE, ..PLAIN }).as_deref(), Some("eu-central-1"));
+    assert_eq!(region(PLAIN).as_deref(), Some("eu-west-1"));
+    assert_eq!(region(Case { file: "app: shop\nprovider: {region: \"${ssm:/r}\"}\n", ..PLAIN }), None);
+    assert_eq!(region(Case { file: "app: shop\nprovider: {region: nowhere}\n", ..PLAIN }), None);
+}
+
+#[test]
+fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
+    let config = Path::new("/home/ann/other/serverless.yml");
+    let catalog = Catalog::parse(Path::new("catalog.toml"), CATALOG).unwrap();
+    let document = Document::parse(config, b"app: shop\n").unwrap();
+    let environment = BTreeMap::new();
+    let entry = AllowedProject {
+        config: config.into(),
+        leads_to: Some("/home/ann/real.yml".into()),
+        app: App::parse("shop").unwrap(),
+        named: false,
+        org: None,
+        worktrees: None,
+        since: Timestamp(0),
+    };
+    let mut allowed = AllowList::default();
+    let verdict = |allowed: &AllowList, leads_to| {
+        let project = Project { config, leads_to, reading: Ok(&document), stale: None, place: None };
+        let inquiry =
+            Inquiry { project, allowed, cli: Cli::None, environment: Some(&environment), asked: None };
+        decide(&inquiry, &catalog)
+            .result
+            .map(|decision| decision.role_name())
+            .map_err(|refusal| refusal.to_string())
+    };
+    assert_eq!(verdict(&allowed, None), Err(format!("{} is not allowed yet", config.display())));
+    allowed.allow(entry);
+    assert_eq!(verdict(&allowed, Some(Path::new("/home/ann/real.yml"))), Ok("shop.dev".into()));
+    for elsewhere in [None, Some(Path::new("/home/ann/evil.yml"))] {
+        let refusal = verdict(&allowed, elsewhere).unwrap_err();
+        assert!(
+            refusal.ends_with("is a symbolic link that leads elsewhere than when it was allowed"),
+            "{refusal}"
+        );
+    }
+}

@@ -1,0 +1,200 @@
+"""STS for the tests: moto, and a door in front of it that writes down who asked for what, and can fail."""
+
+import enum
+import http.client
+import json
+import re
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+CREDENTIAL = re.compile(r"Credential=([^/,]+)/")
+
+
+class Failure(enum.Enum):
+    """What STS says instead of giving a session: status, code, message."""
+
+    ACCESS_DENIED = (403, "AccessDenied", "User is not authorized to perform: sts:AssumeRole")
+    EXPIRED = (403, "ExpiredToken", "The security token included in the request is expired")
+    THROTTLING = (400, "Throttling", "Rate exceeded")
+    SERVER_ERROR = (500, "InternalFailure", "The request processing has failed")
+    DROPPED = (0, "", "")
+
+    def body(self):
+        """The error document of the query protocol."""
+        _, code, message = self.value
+        return (
+            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+            f"<Code>{code}</Code><Message>{message}</Message></Error>"
+            "<RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
+        ).encode()
+
+
+@dataclass
+class Call:
+    """One request, as it came in."""
+
+    action: str
+    access_key: str
+    role: str
+    session_name: str = ""
+    form: dict = field(default_factory=dict)
+
+
+class Sts:
+    """A door to moto: a log of calls, and the sessions that were given."""
+
+    def __init__(self, moto):
+        self._moto = moto
+        self._lock = threading.Lock()
+        self._calls = []
+        self._sessions = {}
+        self._failures = {}
+        self._gates = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        # Twenty clients at once must not wait for a retransmitted SYN.
+        self._server.socket.listen(256)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self):
+        """Lets go of whoever is held, and ends."""
+        for gate in self._gates.values():
+            gate.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def fail(self, role, failure):
+        """From now on AssumeRole of this role fails so; None mends it."""
+        with self._lock:
+            self._failures[role] = failure
+
+    def hold(self, role):
+        """Calls for this role wait until the event that this returns is set."""
+        gate = threading.Event()
+        with self._lock:
+            self._gates[role] = gate
+        return gate
+
+    def calls(self, action, role=None):
+        """The calls of this action so far."""
+        with self._lock:
+            return [call for call in self._calls if call.action == action and role in (None, call.role)]
+
+    def assumed(self, role=None):
+        """The AssumeRole calls so far, those that failed included."""
+        return self.calls("AssumeRole", role)
+
+    def role_of(self, access_key):
+        """Which role's session an access key belongs to; None for one that was not given here."""
+        with self._lock:
+            session = self._sessions.get(access_key)
+        return session and session["role"]
+
+    def secrets(self):
+        """Every secret key and session token that was given."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+        return [session[part] for session in sessions for part in ("secret", "token")]
+
+    def _note(self, call):
+        with self._lock:
+            self._calls.append(call)
+            return self._failures.get(call.role), self._gates.get(call.role)
+
+    def _note_session(self, call, answer):
+        def part(name):
+            found = re.search(f"<{name}>([^<]+)</{name}>", answer) or re.search(f'"{name}": *"([^"]+)"', answer)
+            return found and found[1]
+
+        key = part("AccessKeyId")
+        if call.action == "AssumeRole" and key:
+            session = {"role": call.role, "secret": part("SecretAccessKey"), "token": part("SessionToken")}
+            with self._lock:
+                self._sessions[key] = session
+
+    def _handler(self):
+        sts = self
+
+        class Handler(BaseHTTPRequestHandler):
+            """Writes down, then fails or forwards."""
+
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                """The log is for asserting, not for reading."""
+
+            def do_POST(self):
+                """The query protocol has nothing but POST."""
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                call = read(self.headers, body)
+                failure, gate = sts._note(call)
+                if gate:
+                    gate.wait(60)
+                if failure is Failure.DROPPED:
+                    self.close_connection = True
+                    self.connection.close()
+                elif failure:
+                    self._answer(failure.value[0], "text/xml", failure.body())
+                else:
+                    self._forward(call, body)
+
+            def _forward(self, call, body):
+                connection = http.client.HTTPConnection("127.0.0.1", sts._moto.port, timeout=30)
+                # Werkzeug routes by the Host header, so it stays as the client sent it.
+                connection.request("POST", self.path, body, dict(self.headers.items()))
+                answer = connection.getresponse()
+                text = answer.read()
+                connection.close()
+                sts._note_session(call, text.decode())
+                self._answer(answer.status, answer.getheader("Content-Type", "text/xml"), text)
+
+            def _answer(self, status, kind, body):
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        return Handler
+
+
+def read(headers, body):
+    """A call from its request."""
+    form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+    signed = CREDENTIAL.search(headers.get("Authorization", ""))
+    return Call(
+        action=form.get("Action", ""),
+        access_key=signed[1] if signed else "",
+        role=form.get("RoleArn", "").rpartition("/")[2],
+        session_name=form.get("RoleSessionName", ""),
+        form=form,
+    )
+
+
+class Moto:
+    """moto's server in a process of its own; it says its port when it serves."""
+
+    PROGRAM = """
+import json, sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(json.dumps({"port": server.get_host_and_port()[1]}), flush=True)
+sys.stdin.read()
+"""
+
+    def __init__(self, person, python, cwd, env):
+        with open(cwd / "moto.log", "w") as log:
+            self._process = person.start([python, "-c", self.PROGRAM], cwd=cwd, env=env, stderr=log)
+        line = self._process.stdout.readline()
+        assert line, f"moto does not start: see {cwd}/moto.log"
+        self.port = json.loads(line)["port"]
+
+    def close(self):
+        """It ends when its standard input does."""
+        self._process.communicate(timeout=20)
