@@ -246,3 +246,6 @@ enum Look {
     Failed(IssueError),
     UnderWay(Flight),
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,17 @@ impl Directories {
         Ok(Self { home, config: config.join("brokerd"), state: state.join("brokerd"), runtime })
     }
 
+    /// All of them below a home, for a daemon that shares nothing with the user's own.
+    pub fn below(home: &Path) -> Self {
+        let inside = |name: &str| home.join(name).join("brokerd");
+        Self {
+            home: home.to_owned(),
+            config: inside(".config"),
+            state: inside(".local/state"),
+            runtime: inside(".run"),
+        }
+    }
+
     /// `config.toml`.
     pub fn config_file(&self) -> PathBuf {
         self.config.join("config.toml")

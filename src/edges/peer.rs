@@ -222,8 +222,5 @@ pub fn listener(port: u16) -> Option<String> {
     })
 }
 
-/// Whether the listener of an address is a process of our own user; `None` if nobody listens.
-pub fn listener_is_ours(port: u16) -> Option<bool> {
-    let owner = SockDiag::open().ok()?.listener(port)?;
-    Some(owner.uid == rustix::process::getuid().as_raw())
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! Sessions, with a stand-in for STS whose answers the test holds back.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::core::catalog::{AccessRole, Source};
+use crate::core::name::{RoleArn, SessionName};
+use crate::edges::sts::Issuing;
+
+/// Answers when it is let, in the way it is told.
+#[derive(Debug)]
+struct HeldBack {
+    calls: AtomicUsize,
+    let_go: Arc<Semaphore>,
+    way: Way,
+}
+
+#[derive(Debug, Clone)]
+enum Way {
+    /// A session that is this old and lives this long, in seconds.
+    Give {
+        age: i64,
+        life: i64,
+    },
+    Refuse(IssueError),
+    Panic,
+}
+
+impl HeldBack {
+    fn new(way: Way) -> Arc<Self> {
+        Arc::new(Self { calls: AtomicUsize::new(0), let_go: Arc::new(Semaphore::new(0)), way })
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+impl Issuer for HeldBack {
+    fn issue(&self, _: SessionRequest) -> Issuing {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let (let_go, way) = (self.let_go.clone(), self.way.clone());
+        Box::pin(async move {
+            let _place = let_go.acquire().await;
+            match way {
+                Way::Give { age, life } => {
+                    let issued = Timestamp(clock::now().0 - age);
+                    let expires = Timestamp(issued.0 + life);
+                    Ok(SessionCredentials::new(
+                        format!("ASIA{number}"),
+                        "s".into(),
+                        "t".into(),
+                        issued,
+                        expires,
+                    ))
+                }
+                Way::Refuse(error) => Err(error),
+                Way::Panic => panic!("a stand-in that was told to panic"),
+            }
+        })
+    }
+}
+
+fn request(name: &str) -> SessionRequest {
+    let access_role = AccessRole {
+        role_arn: RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap(),
+        source: Source::Chain,
+        duration: Duration::from_hours(1),
+        external_id: None,
+        session_name: None,
+        session_tags: BTreeMap::new(),
+        session_policy: None,
+        policy_arns: Vec::new(),
+        region: None,
+    };
+    SessionRequest { access_role, session_name: SessionName::parse(name).unwrap() }
+}
+
+const LONG: Duration = Duration::from_secs(30);
+const HOUR: Way = Way::Give { age: 0, life: 3600 };
+
+#[tokio::test]
+async fn a_thousand_callers_of_a_cold_role_make_one_call() {
+    let sts = HeldBack::new(HOUR);
+    let sessions = Sessions::new(sts.clone());
+    let callers: Vec<_> = (0..1000)
+        .map(|_| {
+            let sessions = sessions.clone();
+            tokio::spawn(async move { sessions.get(&request("one"), LONG).await.unwrap() })
+        })
+        .collect();
+    sts.let_go.add_permits(1);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().credentials.access_key_id(), "ASIA1");
+    }
+    assert_eq!((sts.calls(), sessions.calls()), (1, 1));
+    sts.let_go.add_permits(1);
+    sessions.get(&request("another"), LONG).await.unwrap();
+    assert_eq!(sts.calls(), 2, "another request is another session");
+}
+
+#[tokio::test]
+async fn the_call_goes_on_when_its_first_caller_leaves() {
+    let sts = HeldBack::new(HOUR);
+    let sessions = Sessions::new(sts.clone());
+    assert_eq!(sessions.get(&request("one"), Duration::ZERO).await.unwrap_err(), IssueError::Pending);
+    sts.let_go.add_permits(1);
+    sessions.get(&request("one"), LONG).await.unwrap();
+    assert_eq!(sts.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error_for_all_who_wait_and_the_next_call_is_new() {
+    let sts = HeldBack::new(Way::Panic);
+    let sessions = Sessions::new(sts.clone());
+    let other = sessions.clone();
+    let waiting = tokio::spawn(async move { other.get(&request("one"), LONG).await });
+    sts.let_go.add_permits(1);
+    for outcome in [sessions.get(&request("one"), LONG).await, waiting.await.unwrap()] {
+        assert!(matches!(outcome, Err(IssueError::Internal { .. })), "{outcome:?}");
+    }
+    let _ = sessions.get(&request("one"), LONG).await;
+    assert_eq!(sts.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_failure_is_remembered_for_a_while() {
+    let denied = IssueError::AccessDenied { source_name: "x".into(), role: "y".into(), why: "z".into() };
+    let sts = HeldBack::new(Way::Refuse(denied.clone()));
+    sts.let_go.add_permits(1);
+    let sessions = Sessions::new(sts.clone());
+    for _ in 0..20 {
+        assert_eq!(sessions.get(&request("one"), LONG).await.unwrap_err(), denied);
+    }
+    assert_eq!(sts.calls(), 1);
+    assert_eq!(sessions.state(&request("one")), (None, Some(denied)));
+}
+
+#[tokio::test]
+async fn a_session_that_is_due_is_served_while_the_next_is_fetched() {
+    let sts = HeldBack::new(Way::Give { age: 2000, life: 3600 });
+    let sessions = Sessions::new(sts.clone());
+    sts.let_go.add_permits(1);
+    assert_eq!(sessions.get(&request("one"), LONG).await.unwrap().credentials.access_key_id(), "ASIA1");
+    let due = sessions.get(&request("one"), Duration::ZERO).await.unwrap();
+    assert_eq!(due.credentials.access_key_id(), "ASIA1");
+    let again = sessions.get(&request("one"), Duration::ZERO).await.unwrap();
+    assert_eq!(again.credentials.access_key_id(), "ASIA1");
+    tokio::task::yield_now().await;
+    assert!(sts.calls() <= 3, "{} calls", sts.calls());
+}
+
+#[tokio::test]
+async fn an_expired_session_is_never_served() {
+    let sts = HeldBack::new(Way::Give { age: 4000, life: 3600 });
+    let sessions = Sessions::new(sts.clone());
+    sts.let_go.add_permits(1);
+    let _ = sessions.get(&request("one"), LONG).await;
+    sts.let_go.forget_permits(1);
+    let outcome = sessions.get(&request("one"), Duration::ZERO).await;
+    assert_eq!(outcome.unwrap_err(), IssueError::Pending);
+    assert_eq!(sessions.state(&request("one")).0, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_in_use_is_renewed_at_about_half_its_life_and_another_forgotten_at_its_end() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let sessions = Sessions::new(sts.clone());
+    sessions.get(&request("used"), LONG).await.unwrap();
+    assert_eq!(sts.calls(), 1);
+    // Only the runtime's clock moves here, so what is renewed is renewed by the timer alone.
+    tokio::time::sleep(Duration::from_mins(31)).await;
+    assert_eq!(sts.calls(), 2);
+
+    let slot = |name: &str| sessions.lock().contains_key(&request(name));
+    sessions.get(&request("left"), LONG).await.unwrap();
+    sessions.lock().get_mut(&request("left")).unwrap().last_used = None;
+    sessions.lock().get_mut(&request("used")).unwrap().last_used = None;
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    assert!(!slot("left") && !slot("used"));
+    assert_eq!(sts.calls(), 3);
+}
+
+#[tokio::test]
+async fn a_role_that_the_catalog_drops_takes_its_sessions_along() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let sessions = Sessions::new(sts.clone());
+    sessions.get(&request("one"), LONG).await.unwrap();
+    let with = "[profiles.x.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
+    let path = std::path::Path::new("catalog.toml");
+    sessions.retain(&Catalog::parse(path, with).unwrap());
+    assert!(sessions.state(&request("one")).0.is_some());
+    sessions.retain(&Catalog::default());
+    assert!(sessions.state(&request("one")).0.is_none());
+}

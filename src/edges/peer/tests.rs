@@ -1,0 +1,127 @@
+//! Real sockets and real processes of this machine.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+
+use super::*;
+
+/// A connection within this process, and the socket of its client.
+fn connected(observer: &Observer, address: &str) -> (TcpStream, TcpStream, Socket) {
+    let listener = TcpListener::bind(address).unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, peer) = listener.accept().unwrap();
+    let socket = observer.socket(Connection::new(peer, server.local_addr().unwrap()), &server).unwrap();
+    (client, server, socket)
+}
+
+fn myself() -> ProcessId {
+    let pid = std::process::id();
+    ProcessId { pid, start: process::start(pid).unwrap() }
+}
+
+#[test]
+fn the_holder_of_a_socket_is_found_over_both_families() {
+    let observer = Observer::new().unwrap();
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let (_client, _server, socket) = connected(&observer, address);
+        let holding = observer.search(socket, &[]).unwrap();
+        assert_eq!(holding.process, myself(), "{address}");
+        assert_eq!(observer.check(socket, holding.process, holding.descriptor), Some(holding));
+        assert_eq!(
+            observer.check(socket, holding.process, 9999),
+            Some(holding),
+            "at another descriptor than before"
+        );
+    }
+}
+
+#[test]
+fn an_ipv4_client_of_an_ipv6_socket_is_found() {
+    let observer = Observer::new().unwrap();
+    let listener = TcpListener::bind("[::]:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for target in [format!("127.0.0.1:{port}"), format!("[::ffff:127.0.0.1]:{port}")] {
+        let _client = TcpStream::connect(&target).unwrap();
+        let (server, peer) = listener.accept().unwrap();
+        let connection = Connection::new(peer, server.local_addr().unwrap());
+        assert!(connection.client.is_ipv4(), "{connection:?}");
+        let socket = observer.socket(connection, &server).unwrap();
+        assert_eq!(observer.search(socket, &[]).unwrap().process, myself(), "{target}");
+    }
+}
+
+#[test]
+fn a_token_of_another_process_or_an_earlier_one_with_the_same_pid_is_no_claim() {
+    let observer = Observer::new().unwrap();
+    let (_client, _server, socket) = connected(&observer, "127.0.0.1:0");
+    let holding = observer.search(socket, &[]).unwrap();
+    let earlier = ProcessId { start: myself().start - 1, ..myself() };
+    assert_eq!(observer.check(socket, earlier, holding.descriptor), None);
+    let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let other = observer.process(child.id()).unwrap();
+    assert_eq!(observer.check(socket, other, holding.descriptor), None);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(observer.process(child.id()), None, "a process that ended");
+}
+
+#[test]
+fn a_closed_connection_is_gone() {
+    let observer = Observer::new().unwrap();
+    let (client, server, socket) = connected(&observer, "127.0.0.1:0");
+    drop(client);
+    drop(server);
+    assert_eq!(observer.search(socket, &[]), Err(Unidentified::Gone));
+    let never = Connection::new("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+    let unconnected = TcpListener::bind("127.0.0.1:0").unwrap();
+    assert_eq!(observer.socket(never, &unconnected), Err(Unidentified::Gone));
+}
+
+/// A child that holds a connection of its own and says so.
+const HOLDER: &str = r#"exec 3<>"/dev/tcp/127.0.0.1/$0" && echo ready >&2 && read -r line <&3"#;
+
+#[test]
+fn another_process_is_found_and_described_with_its_ancestors() {
+    let observer = Observer::new().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = std::fs::canonicalize(tempfile::tempdir().unwrap().keep()).unwrap();
+    let mut child = Command::new("bash")
+        .args(["-c", HOLDER, &listener.local_addr().unwrap().port().to_string()])
+        .current_dir(&place)
+        .env("BROKERD_STAGE", "prod")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut server, peer) = listener.accept().unwrap();
+    let mut ready = [0; 6];
+    child.stderr.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    let socket = observer.socket(Connection::new(peer, server.local_addr().unwrap()), &server).unwrap();
+    let holding = observer.search(socket, &[myself()]).unwrap();
+    assert_eq!(holding.process.pid, child.id());
+
+    let caller = observer.describe(holding.process).unwrap();
+    assert_eq!(caller.process.directory, place);
+    assert_eq!(caller.process.name(), "bash");
+    assert_eq!(caller.process.arguments.as_deref().unwrap()[0], "bash");
+    assert_eq!(caller.process.environment.as_ref().unwrap()["BROKERD_STAGE"], "prod");
+    assert_eq!(caller.ancestors.first().map(|parent| parent.id), Some(myself()));
+    assert_eq!(observer.parent(holding.process), Some(myself()));
+    verify_parents(&caller, place.parent().unwrap()).unwrap();
+    assert_eq!(verify_parents(&caller, std::path::Path::new("/nowhere")), Err(Unidentified::Changed));
+
+    std::fs::remove_dir(&place).unwrap();
+    assert!(matches!(observer.describe(holding.process), Err(Unidentified::NoDirectory { .. })));
+    server.write_all(b"end\n").unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_listener_of_a_port_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let named = super::listener(port).unwrap();
+    assert!(named.ends_with(&format!("(pid {})", std::process::id())), "{named}");
+    drop(listener);
+    assert_eq!(super::listener(port), None);
+}

@@ -1,0 +1,319 @@
+//! The two programs, run as a user would, in a home of their own.
+//!
+//! brokerd refuses root. Where the tests run as root, each runs itself once more as an ordinary user.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// Names the directory of the programs in the run as an ordinary user.
+const INNER: &str = "BROKERD_TEST_PROGRAMS";
+/// A user who has no processes and no files.
+const UID: u32 = 61_111;
+
+/// As root, runs the calling test again as an ordinary user and says that it is done.
+fn ran_as_ordinary_user() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // The checkout of root is often closed to everybody else.
+    for program in [env!("CARGO_BIN_EXE_brokerd"), env!("CARGO_BIN_EXE_brokerctl")] {
+        fs::copy(program, place.path().join(Path::new(program).file_name().unwrap())).unwrap();
+    }
+    let tests = place.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &tests).unwrap();
+    let temporary = place.path().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    chown(&temporary, Some(UID), Some(UID)).unwrap();
+    let thread = std::thread::current();
+    let output = Command::new(tests)
+        .args(["--exact", thread.name().unwrap(), "--nocapture"])
+        .env(INNER, place.path())
+        .env("TMPDIR", &temporary)
+        .current_dir(&temporary)
+        .uid(UID)
+        .gid(UID)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "as uid {UID}:\n{}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+fn program(name: &str) -> PathBuf {
+    match std::env::var_os(INNER) {
+        Some(place) => Path::new(&place).join(name),
+        None if name == "brokerd" => env!("CARGO_BIN_EXE_brokerd").into(),
+        None => env!("CARGO_BIN_EXE_brokerctl").into(),
+    }
+}
+
+/// A home with nothing in it but what a test puts there.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new(config: &str, catalog: &str) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        home.write(".config/brokerd/config.toml", config);
+        home.write(".config/brokerd/catalog.toml", catalog);
+        fs::create_dir(home.path("run")).unwrap();
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        fs::canonicalize(self.0.path()).unwrap().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(program(name));
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.path(""))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .current_dir(self.path(""))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn ctl(&self, arguments: &[&str]) -> Output {
+        self.command("brokerctl").args(arguments).output().unwrap()
+    }
+
+    /// A daemon that answers.
+    fn daemon(&self) -> Daemon {
+        let child = self.command("brokerd").env("RUST_LOG", "off").spawn().unwrap();
+        let daemon = Daemon(child);
+        let ready = self.ctl(&["status", "--wait", "20s"]);
+        assert!(ready.status.success(), "{}", stderr(&ready));
+        daemon
+    }
+}
+
+/// A running daemon, ended with its test.
+struct Daemon(Child);
+
+impl Daemon {
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.0.id().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const CONFIG: &str = "listen = [\"127.0.0.1:0\"]\n";
+const CATALOG: &str = "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/dev\"\n\
+                       source = \"nowhere\"\n\
+                       [applications.shop]\ndefault_profile = \"dev\"\n";
+
+#[test]
+fn root_is_refused() {
+    if rustix::process::geteuid().is_root() {
+        let output = Command::new(env!("CARGO_BIN_EXE_brokerd")).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("does not run as root"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn without_a_daemon_the_exit_code_is_3_and_the_hint_says_what_to_type() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, CATALOG);
+    for arguments in [&["status"][..], &["why"], &["allow"], &["stop"], &["credential-process"]] {
+        let output = home.ctl(arguments);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        assert_eq!(stderr(&output), "error: brokerd is not running\nhint: brokerd &\n");
+    }
+    assert_eq!(home.ctl(&["status", "--wait", "10ms"]).status.code(), Some(2), "no such unit of time");
+    assert_eq!(home.ctl(&["why", "--last", "--pid", "1"]).status.code(), Some(2));
+    assert_eq!(home.ctl(&["paths"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_project_is_allowed_explained_and_denied() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, CATALOG);
+    home.write("shop/serverless.yml", "service: x\napp: shop\n");
+    home.write("nameless/serverless.yml", "service: x\n");
+    let _daemon = home.daemon();
+
+    let refused = home.ctl(&["why", "shop"]);
+    assert!(stdout(&refused).contains("shop/serverless.yml is not allowed yet"), "{}", stdout(&refused));
+    let allowed = home.ctl(&["allow", "shop"]);
+    assert!(stdout(&allowed).contains("as application shop"), "{}{}", stdout(&allowed), stderr(&allowed));
+    assert!(
+        stdout(&allowed).contains("AWS_EC2_METADATA_SERVICE_ENDPOINT is not set"),
+        "what shadows comes first"
+    );
+    assert!(stdout(&home.ctl(&["why", "shop"])).contains("shop.dev has profile dev"));
+    assert!(
+        stdout(&home.ctl(&["why", "shop", "--stage", "qa"])).contains("stage qa is not configured on shop")
+    );
+
+    let nameless = home.ctl(&["allow", "nameless"]);
+    assert_eq!(nameless.status.code(), Some(1));
+    assert!(
+        stderr(&nameless).contains("names no application\nhint: add `app: NAME`"),
+        "{}",
+        stderr(&nameless)
+    );
+    assert!(home.ctl(&["allow", "nameless", "--app", "shop"]).status.success());
+    assert_eq!(home.ctl(&["allow", "nowhere"]).status.code(), Some(1));
+
+    let status: serde_json::Value = serde_json::from_slice(&home.ctl(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["projects"].as_array().unwrap().len(), 2);
+    assert_eq!(status["projects"][1]["matched"], "default");
+
+    assert!(home.ctl(&["deny", "shop"]).status.success());
+    assert!(stdout(&home.ctl(&["why", "shop"])).contains("not allowed yet"));
+    assert_eq!(home.ctl(&["deny", "shop"]).status.code(), Some(1), "there is nothing left to deny");
+    for file in
+        [".local/state/brokerd/allowed.json", ".local/state/brokerd/audit.jsonl", "run/brokerd/control.sock"]
+    {
+        assert_eq!(fs::metadata(home.path(file)).unwrap().mode() & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn a_profile_without_base_credentials_needs_a_login() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, CATALOG);
+    home.write("shop/serverless.yml", "service: x\napp: shop\n");
+    let _daemon = home.daemon();
+    assert!(home.ctl(&["allow", "shop"]).status.success());
+    let output =
+        home.command("brokerctl").arg("credential-process").current_dir(home.path("shop")).output().unwrap();
+    // The parent is this test, which is in no project.
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let output = home
+        .command("/bin/sh")
+        .args(["-c", "\"$0\" credential-process; exit $?"])
+        .arg(program("brokerctl"))
+        .current_dir(home.path("shop"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("no base credentials: profile nowhere gives none"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_second_daemon_and_a_taken_address_are_refused_by_name() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, CATALOG);
+    let daemon = home.daemon();
+    let second = home.command("brokerd").output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        stderr(&second).contains(&format!("brokerd runs already (pid {})", daemon.0.id())),
+        "{}",
+        stderr(&second)
+    );
+
+    let status: serde_json::Value = serde_json::from_slice(&home.ctl(&["status", "--json"]).stdout).unwrap();
+    let endpoint = status["endpoints"][0].as_str().unwrap();
+    let address = endpoint.trim_start_matches("http://").trim_end_matches('/');
+    let other = Home::new(&format!("listen = [\"{address}\"]\n"), CATALOG);
+    let taken = other.command("brokerd").output().unwrap();
+    let expected = format!("{address} is taken by brokerd (pid {})", daemon.0.id());
+    // A daemon that shut its doors does not show its descriptors, so only its user can be told.
+    let by_user = format!("{address} is taken by a process of uid");
+    assert!(stderr(&taken).contains(&expected) || stderr(&taken).contains(&by_user), "{}", stderr(&taken));
+}
+
+#[test]
+fn a_daemon_stops_cleanly_by_word_and_by_signal() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, CATALOG);
+    let mut daemon = home.daemon();
+    assert!(home.ctl(&["stop"]).status.success());
+    assert_eq!(daemon.0.wait().unwrap().code(), Some(0));
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let mut daemon = home.daemon();
+        daemon.signal(rustix::process::Signal::HUP);
+        assert!(home.ctl(&["status"]).status.success(), "a reload is no end");
+        daemon.signal(signal);
+        assert_eq!(daemon.0.wait().unwrap().code(), Some(0));
+        assert!(!home.path("run/brokerd/control.sock").exists());
+    }
+}
+
+#[test]
+fn a_check_names_every_fault_with_its_place() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let good = Home::new(CONFIG, CATALOG);
+    assert_eq!(
+        stdout(&good.command("brokerd").arg("--check").output().unwrap()),
+        "config.toml and catalog.toml are in order\n"
+    );
+    let bad = Home::new(
+        "lisen = []\n",
+        "[profiles.dev]\naccess_rol = {}\n[applications.shop]\ndefault_profile = \"dve\"\n",
+    );
+    let output = bad.command("brokerd").arg("--check").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for expected in [
+        "config.toml:1:1: ",
+        "catalog.toml:2:1: ",
+        "catalog.toml:4:19: ",
+        "did you mean \"listen\"?",
+        "did you mean \"dev\"?",
+    ] {
+        assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_bad_catalog_keeps_the_last_good_one_in_force() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, CATALOG);
+    home.write("shop/serverless.yml", "service: x\napp: shop\n");
+    let _daemon = home.daemon();
+    assert!(home.ctl(&["allow", "shop"]).status.success());
+    home.write(".config/brokerd/catalog.toml", "[profiles.dev\n");
+    let status = stdout(&home.ctl(&["status"]));
+    assert!(status.contains("1 profile, 1 application") && status.contains("fault:"), "{status}");
+    assert!(stdout(&home.ctl(&["why", "shop"])).contains("shop.dev has profile dev"));
+    home.write(".config/brokerd/catalog.toml", CATALOG);
+    assert!(!stdout(&home.ctl(&["status"])).contains("fault:"));
+}
