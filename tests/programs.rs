@@ -2,6 +2,8 @@
 //!
 //! brokerd refuses root. Where the tests run as root, each runs itself once more as an ordinary user.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;

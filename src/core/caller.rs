@@ -24,6 +24,12 @@ pub struct DirectoryId {
     pub inode: u64,
 }
 
+/// The program that a process runs, told by where the kernel laid out its code, stack, arguments and
+/// environment. `exec` keeps pid and start time, and changes this: whoever runs another program is, for the
+/// stage rule, another caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Image(pub [u64; 6]);
+
 /// What can be seen of a process.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Process {
@@ -66,6 +72,8 @@ pub struct Caller {
     pub process: Process,
     /// Its directory by number, to notice when it moves.
     pub directory: DirectoryId,
+    /// What it runs, to notice when it becomes another program.
+    pub image: Image,
     /// Its parent, its parent's parent and so on, as far as they are the same user's and can be read.
     pub ancestors: Vec<Process>,
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::core::allowed::{AllowList, RepositoryPlace};
-use crate::core::caller::{Caller, DirectoryId, Process, ProcessId, Unidentified};
+use crate::core::caller::{Caller, Process, ProcessId, Unidentified};
 use crate::core::catalog::Catalog;
 use crate::core::decision::{self, Decision, Inquiry, Matched, Outcome, Project, decide};
 use crate::core::name::Stage;
@@ -55,7 +55,6 @@ impl Question {
 /// A decision that a running process has.
 #[derive(Debug, Clone)]
 struct Kept {
-    directory: DirectoryId,
     project: ProjectFile,
     caller: Arc<Caller>,
     outcome: Arc<Outcome>,
@@ -106,8 +105,8 @@ impl Callers {
         kept.map(|(_, kept)| kept.outcome.clone()).collect()
     }
 
-    /// Decides for a process. What it was given before stays, as long as it is in the same project and nothing
-    /// has ended it.
+    /// Decides for a process. What it was given before stays, as long as it runs the same program in the same
+    /// project and nothing has ended it.
     pub(super) async fn decide(&self, process: ProcessId, question: Question, state: &State<'_>) -> Asking {
         if question.is_plain()
             && let Some(asking) = self.keep(process, state).await
@@ -138,18 +137,23 @@ impl Callers {
         Asking { caller: Some(gathered.caller), outcome }
     }
 
-    /// The kept decision of a process that is where it was: two looks at `/proc`.
+    /// The kept decision of a process that is what and where it was: two looks at `/proc`.
     async fn keep(&self, process: ProcessId, state: &State<'_>) -> Option<Asking> {
         let kept = self.lock().kept.get(&process).cloned()?;
-        let unmoved = peer::directory_of(process.pid) == Some(kept.directory) && peer::is_alive(process);
-        if unmoved { Some(self.still_holds(&kept, state).await) } else { None }
+        if peer::is_unchanged(process, kept.caller.directory, kept.caller.image) {
+            Some(self.still_holds(&kept, state).await)
+        } else {
+            None
+        }
     }
 
     /// The kept decision of a process that moved within its project.
     fn moved_within(&self, process: ProcessId, gathered: &Gathered) -> Option<Kept> {
         let mut table = self.lock();
-        let kept = table.kept.get_mut(&process).filter(|kept| kept.project == gathered.file)?;
-        kept.directory = gathered.caller.directory;
+        let kept = table.kept.get_mut(&process)?;
+        if kept.project != gathered.file || kept.caller.image != gathered.caller.image {
+            return None;
+        }
         kept.caller = gathered.caller.clone();
         Some(kept.clone())
     }
@@ -177,7 +181,6 @@ impl Callers {
     fn remember(&self, process: ProcessId, gathered: &Gathered, outcome: &Arc<Outcome>) {
         const SMALLEST: usize = 256;
         let kept = Kept {
-            directory: gathered.caller.directory,
             project: gathered.file.clone(),
             caller: gathered.caller.clone(),
             outcome: outcome.clone(),

@@ -11,7 +11,7 @@ mod sock_diag;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsFd;
 
-use crate::core::caller::{Caller, DirectoryId, ProcessId, Unidentified};
+use crate::core::caller::{Caller, DirectoryId, Image, ProcessId, Unidentified};
 use crate::core::relay::relay;
 use holder::{Holder, Holders};
 use sock_diag::SockDiag;
@@ -153,6 +153,7 @@ impl Observer {
     /// Everything about a process that a decision may depend on. A relay is refused here.
     pub fn describe(&self, id: ProcessId) -> Result<Caller, Unidentified> {
         let (path, directory) = directory::current(id.pid)?;
+        let (_, image) = process::image(id.pid).ok_or(Unidentified::Changed)?;
         let process = process::read(id, path);
         if let (Some(executable), Some(arguments)) = (&process.executable, &process.arguments)
             && let Some(name) = relay(executable, arguments)
@@ -161,10 +162,10 @@ impl Observer {
         }
         let ancestors = self.ancestors(id);
         // What was read belongs together only if the process is still the same and still where it was.
-        if process::start(id.pid) != Some(id.start) || directory::current(id.pid)?.1 != directory {
+        if process::image(id.pid) != Some((id.start, image)) || directory::current(id.pid)?.1 != directory {
             return Err(Unidentified::Changed);
         }
-        Ok(Caller { process, directory, ancestors })
+        Ok(Caller { process, directory, image, ancestors })
     }
 
     /// The process with this pid, if it is there and ours.
@@ -191,12 +192,12 @@ impl Observer {
     }
 }
 
-/// The directory of a process by number: two system calls, to notice that it moved.
-pub fn directory_of(pid: u32) -> Option<DirectoryId> {
-    directory::identity(pid)
+/// Whether a caller is still the same process, runs the same program and is where it was: three system calls.
+pub fn is_unchanged(id: ProcessId, directory: DirectoryId, image: Image) -> bool {
+    directory::identity(id.pid) == Some(directory) && process::image(id.pid) == Some((id.start, image))
 }
 
-/// Whether a process is still the one that it was.
+/// Whether a process has not ended.
 pub fn is_alive(id: ProcessId) -> bool {
     process::start(id.pid) == Some(id.start)
 }

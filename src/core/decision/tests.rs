@@ -358,8 +358,8 @@ fn an_application_that_the_user_named_stands_in_for_one_that_the_file_lacks() {
 
 #[test]
 fn the_region_is_the_clis_else_the_files_else_the_profiles() {
-    let region = |case: Case| case.outcome().result.unwrap().region.as_ref().map(ToString::to_string);
     const FILE: &str = "app: shop\nprovider: {region: eu-central-1}\n";
+    let region = |case: Case| case.outcome().result.unwrap().region.as_ref().map(ToString::to_string);
     assert_eq!(
         region(Case { file: FILE, cli: Some(&[("region", "us-west-2")]), ..PLAIN }).as_deref(),
         Some("us-west-2")

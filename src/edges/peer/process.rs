@@ -5,12 +5,29 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use crate::core::caller::{Process, ProcessId};
+use crate::core::caller::{Image, Process, ProcessId};
+
+/// The 22nd field of `/proc/PID/stat`. The second is the name in parentheses, which may hold anything, so fields
+/// are counted from the one after it.
+const START: usize = 19;
 
 /// The start time of a process, in clock ticks since boot; `None` if it is not there.
 pub(super) fn start(pid: u32) -> Option<u64> {
-    // The 22nd field; the second is the name in parentheses, which may hold anything, and 20 follow it.
-    field(pid, 19)?.parse().ok()
+    field(pid, START)?.parse().ok()
+}
+
+/// What a process runs, and its start time, from one look.
+pub(super) fn image(pid: u32) -> Option<(u64, Image)> {
+    /// Start of the code and of the stack, then both ends of arguments and environment.
+    const PLACES: [usize; 6] = [23, 25, 45, 46, 47, 48];
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().collect();
+    let number = |position: usize| fields.get(position)?.parse().ok();
+    let mut image = [0; 6];
+    for (place, position) in image.iter_mut().zip(PLACES) {
+        *place = number(position)?;
+    }
+    Some((number(START)?, Image(image)))
 }
 
 /// The process that started a process, or that it was given to when that one ended.

@@ -117,6 +117,34 @@ fn another_process_is_found_and_described_with_its_ancestors() {
 }
 
 #[test]
+fn a_process_that_becomes_another_program_is_noticed() {
+    let observer = Observer::new().unwrap();
+    let mut child = Command::new("bash")
+        .args(["-c", "read -r line && exec cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = observer.process(child.id()).unwrap();
+    let mut standard_input = child.stdin.take().unwrap();
+    let before = loop {
+        // Between fork and exec it is not bash yet.
+        match observer.describe(id) {
+            Ok(caller) if caller.process.name() == "bash" => break caller,
+            _ => std::thread::yield_now(),
+        }
+    };
+    assert!(is_unchanged(id, before.directory, before.image));
+    standard_input.write_all(b"go\necho\n").unwrap();
+    let mut echo = [0; 5];
+    child.stdout.as_mut().unwrap().read_exact(&mut echo).unwrap();
+    assert!(is_alive(id) && !is_unchanged(id, before.directory, before.image));
+    assert_eq!(observer.describe(id).unwrap().process.name(), "cat");
+    drop(standard_input);
+    child.wait().unwrap();
+}
+
+#[test]
 fn the_listener_of_a_port_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
