@@ -91,9 +91,22 @@ impl Home {
         self.command("brokerctl").args(arguments).output().unwrap()
     }
 
+    /// `brokerctl credential-process`, run by a shell in a project.
+    fn credential_process(&self, project: &str) -> Output {
+        let mut shell = self.command("/bin/sh");
+        shell.args(["-c", "\"$0\" credential-process; exit $?"]).arg(program("brokerctl"));
+        shell.current_dir(self.path(project)).output().unwrap()
+    }
+
     /// A daemon that answers.
     fn daemon(&self) -> Daemon {
-        let child = self.command("brokerd").env("RUST_LOG", "off").spawn().unwrap();
+        self.daemon_with(&[])
+    }
+
+    /// A daemon with more in its environment.
+    fn daemon_with(&self, variables: &[(&str, &str)]) -> Daemon {
+        let variables = variables.iter().copied();
+        let child = self.command("brokerd").env("RUST_LOG", "off").envs(variables).spawn().unwrap();
         let daemon = Daemon(child);
         let ready = self.ctl(&["status", "--wait", "20s"]);
         assert!(ready.status.success(), "{}", stderr(&ready));
@@ -216,19 +229,34 @@ fn a_profile_without_base_credentials_needs_a_login() {
         home.command("brokerctl").arg("credential-process").current_dir(home.path("shop")).output().unwrap();
     // The parent is this test, which is in no project.
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let output = home
-        .command("/bin/sh")
-        .args(["-c", "\"$0\" credential-process; exit $?"])
-        .arg(program("brokerctl"))
-        .current_dir(home.path("shop"))
-        .output()
-        .unwrap();
+    let output = home.credential_process("shop");
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     assert!(
         stderr(&output).contains("no base credentials: profile nowhere gives none"),
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn a_machine_without_certificates_is_told_so_and_not_panicked_at() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, &CATALOG.replace("nowhere", "env"));
+    home.write("shop/serverless.yml", "service: x\napp: shop\n");
+    let _daemon = home.daemon_with(&[
+        ("SSL_CERT_FILE", "/nonexistent"),
+        ("SSL_CERT_DIR", "/nonexistent"),
+        ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        // Nobody listens on port 1.
+        ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1"),
+    ]);
+    assert!(home.ctl(&["allow", "shop"]).status.success());
+    let output = home.credential_process("shop");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("STS cannot be reached"), "{}", stderr(&output));
 }
 
 #[test]

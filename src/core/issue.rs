@@ -104,7 +104,7 @@ impl IssueError {
                 }
             }
             Self::Network { .. } => {
-                "check the network, proxies and AWS_ENDPOINT_URL_STS of brokerd".to_owned()
+                "check the network, proxies, certificates and AWS_ENDPOINT_URL_STS of brokerd".to_owned()
             }
             Self::Refused { .. } => "check the profile's access_role in the catalog".to_owned(),
             Self::Throttled { .. } | Self::Internal { .. } | Self::Pending => return None,

@@ -26,17 +26,29 @@ pub enum HttpsError {
     Tls(String),
 }
 
-/// A client with one pool of connections. It trusts the system's certificates, or those of `bundle`
-/// (`AWS_CA_BUNDLE`), and follows the proxy variables as other AWS tools do.
-pub fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, HttpsError> {
-    let mut trusted = TrustStore::default();
+/// The certificates to trust.
+fn trusted(bundle: Option<&Path>) -> Result<TrustStore, HttpsError> {
     if let Some(path) = bundle {
         let pem =
             std::fs::read(path).map_err(|source| HttpsError::Bundle { path: path.to_owned(), source })?;
-        trusted = TrustStore::empty().with_pem_certificate(pem);
+        return Ok(TrustStore::empty().with_pem_certificate(pem));
     }
+    // The SDK panics when it is to use the system's certificates and finds none, as in a bare container. Without
+    // any, an endpoint in clear on loopback still works, and every other one fails with a named error.
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        tracing::warn!(
+            "the system has no certificates for TLS: install ca-certificates, or set AWS_CA_BUNDLE"
+        );
+        return Ok(TrustStore::empty());
+    }
+    Ok(TrustStore::default())
+}
+
+/// A client with one pool of connections. It trusts the system's certificates, or those of `bundle`
+/// (`AWS_CA_BUNDLE`), and follows the proxy variables as other AWS tools do.
+pub fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, HttpsError> {
     let tls = TlsContext::builder()
-        .with_trust_store(trusted)
+        .with_trust_store(trusted(bundle)?)
         .build()
         .map_err(|error| HttpsError::Tls(error.to_string()))?;
     // Made when first needed and kept: reading the system's certificates takes as long as a request.
