@@ -6,6 +6,7 @@ mod access_role;
 mod application;
 mod profile;
 mod safeguard;
+mod schema;
 mod secret;
 mod session_tags;
 mod stage_pattern;
@@ -22,8 +23,23 @@ pub use access_role::{AccessRole, Source};
 pub use application::{Application, Unmatched};
 pub use profile::Profile;
 pub use safeguard::{Enforce, Level, SAFEGUARDS, Safeguard};
+pub use schema::schema;
 pub use secret::SecretSource;
 pub use stage_pattern::{StagePattern, StagePatternError};
+
+/// The keys of the file.
+const KEYS: [&str; 2] = ["profiles", "applications"];
+
+/// The keys of a profile that a command can take out, its access role's as `access_role.KEY`.
+pub fn profile_keys() -> Vec<String> {
+    let of_role = access_role::KEYS.iter().map(|key| format!("access_role.{key}"));
+    profile::KEYS.iter().map(|key| (*key).to_owned()).chain(of_role).collect()
+}
+
+/// The keys of an application.
+pub fn application_keys() -> Vec<String> {
+    application::KEYS.iter().map(|key| (*key).to_owned()).collect()
+}
 
 /// Profiles and applications by name. The default is the empty catalog, which answers no request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +57,7 @@ impl Catalog {
     /// than its author meant, such as a key that nobody reads, is always a fault, never skipped.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
         table::read(file, text, |root, findings| {
-            root.only(&["profiles", "applications"], findings);
+            root.only(&KEYS, findings);
             let profiles = root.table("profiles", findings);
             let profiles: Vec<_> = profiles.into_iter().flat_map(Table::entries).collect();
             // A profile that is there but faulty is still one that an application may name.
@@ -77,7 +93,7 @@ mod tests {
     }
 
     /// The example of the design, with the profile that its stage names.
-    const EXAMPLE: &str = r#"
+    pub(super) const EXAMPLE: &str = r#"
 [profiles.dev]
 description = "Shared development account"
 [profiles.dev.access_role]

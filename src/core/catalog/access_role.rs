@@ -10,6 +10,20 @@ use crate::core::table::{Findings, Table, Value};
 
 const HOUR: Duration = Duration::from_hours(1);
 
+/// The keys of the table `access_role`.
+pub(super) const KEYS: [&str; 10] = [
+    "role_arn",
+    "source",
+    "duration",
+    "external_id",
+    "session_name",
+    "session_tags",
+    "session_policy",
+    "policy_arns",
+    "region",
+    "mfa_serial",
+];
+
 /// `PolicyArns` of `AssumeRole`: at most ten (AWS STS API reference, `AssumeRole`, request parameters).
 const POLICY_ARNS: usize = 10;
 
@@ -57,21 +71,7 @@ pub(super) fn read(
     not_enforced: &mut Vec<String>,
     findings: &mut Findings<'_>,
 ) -> Option<AccessRole> {
-    table.only(
-        &[
-            "role_arn",
-            "source",
-            "duration",
-            "external_id",
-            "session_name",
-            "session_tags",
-            "session_policy",
-            "policy_arns",
-            "region",
-            "mfa_serial",
-        ],
-        findings,
-    );
+    table.only(&KEYS, findings);
     if table.string("mfa_serial", findings).is_some() {
         not_enforced.push("access_role.mfa_serial".to_owned());
     }

@@ -7,6 +7,9 @@ use crate::core::name::{App, ProfileName, Stage};
 use crate::core::nearest::did_you_mean;
 use crate::core::table::{Findings, Table, Value};
 
+/// The keys of an application.
+pub(super) const KEYS: [&str; 3] = ["default_profile", "stages", "unmatched"];
+
 /// An application of the catalog. It has a default profile or a stage, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Application {
@@ -41,7 +44,7 @@ impl Application {
     ) -> Option<Self> {
         let name = value.parsed_key(App::parse, findings);
         let table = value.table(findings)?;
-        table.only(&["default_profile", "stages", "unmatched"], findings);
+        table.only(&KEYS, findings);
         let default = table.get("default_profile");
         let default_profile = default.and_then(|value| read_reference(value, profiles, findings));
         let stages = read_stages(table, profiles, findings);

@@ -7,6 +7,13 @@ use crate::core::duration::parse_duration;
 use crate::core::name::{ProfileName, SecretName};
 use crate::core::table::{Findings, Table, Value};
 
+/// The keys of a profile.
+pub(super) const KEYS: [&str; 7] =
+    ["description", "access_role", "secrets", "safeguards", "protected", "short", "deploy"];
+
+/// The keys of `protected`, where it is a table.
+pub(super) const PROTECTED_KEYS: [&str; 2] = ["approve", "for"];
+
 /// A deployment profile of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -30,10 +37,7 @@ impl Profile {
     pub(super) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Self> {
         let name = value.parsed_key(ProfileName::parse, findings);
         let table = value.table(findings)?;
-        table.only(
-            &["description", "access_role", "secrets", "safeguards", "protected", "short", "deploy"],
-            findings,
-        );
+        table.only(&KEYS, findings);
         let mut not_enforced = Vec::new();
         let protected = table.get("protected").is_some_and(|value| is_protected(value, findings));
         let short = table.boolean("short", findings) == Some(true);
@@ -81,7 +85,7 @@ fn read_secrets(
 /// Whether `protected` asks for approval: `true`, or a table that says how and for how long.
 fn is_protected(value: Value<'_>, findings: &mut Findings<'_>) -> bool {
     if let Some(table) = value.as_table() {
-        table.only(&["approve", "for"], findings);
+        table.only(&PROTECTED_KEYS, findings);
         table.get("approve").and_then(|value| value.filled(findings));
         table.parsed("for", parse_duration, findings);
         return true;

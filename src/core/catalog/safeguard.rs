@@ -25,6 +25,9 @@ pub const SAFEGUARDS: [&str; 16] = [
     "restricted-deploy-times",
 ];
 
+/// The keys of a safeguard.
+pub(super) const KEYS: [&str; 6] = ["policy", "level", "title", "description", "config", "enforce"];
+
 /// A policy with a level and a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Safeguard {
@@ -64,7 +67,7 @@ pub enum Enforce {
 /// Reads one element of the array `safeguards`.
 pub(super) fn read(item: Value<'_>, findings: &mut Findings<'_>) -> Option<Safeguard> {
     let table = item.table(findings)?;
-    table.only(&["policy", "level", "title", "description", "config", "enforce"], findings);
+    table.only(&KEYS, findings);
     let policy = table
         .required("policy", "policy = \"allowed-regions\"", findings)
         .and_then(|value| read_policy(value, findings));

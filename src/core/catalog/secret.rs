@@ -7,10 +7,10 @@ use crate::core::nearest::did_you_mean;
 use crate::core::table::{Findings, Table, Value};
 
 /// The keys that each name a source, of which a secret has exactly one.
-const SOURCES: [&str; 5] = ["ssm", "secretsmanager", "env", "command", "file"];
+pub(super) const SOURCES: [&str; 5] = ["ssm", "secretsmanager", "env", "command", "file"];
 
 /// The keys that say more about a secret of Secrets Manager.
-const DETAILS: [&str; 2] = ["key", "version_stage"];
+pub(super) const DETAILS: [&str; 2] = ["key", "version_stage"];
 
 /// What a secret without a usable source is told to look like.
 const EXPECTED: &str = "\"keychain\" or a table such as { ssm = \"/name\" }";
