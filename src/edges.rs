@@ -6,6 +6,7 @@ pub mod allow_file;
 pub mod atomic_file;
 pub mod audit_log;
 pub mod base_credentials;
+pub mod catalog_file;
 pub mod clock;
 pub mod control_socket;
 pub mod directories;

@@ -5,11 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::core::catalog::Catalog;
 use crate::core::fault::{Fault, Faults};
+use crate::edges::catalog_file::LARGEST;
 use crate::edges::settled::{self, Stamp};
 use crate::edges::trust;
-
-/// A catalog is written by people; a larger file is a mistake, and reading one would hold up requests.
-const LARGEST: u64 = 256 * 1024;
 
 /// The file as it was when last read.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Files that are replaced whole: after a crash there is the old content or the new, never half of one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why a file could not be replaced; the old one is untouched.
@@ -15,20 +15,27 @@ pub struct WriteError {
 
 /// Replaces a file: writes beside it, syncs, renames over it, syncs the directory. Mode 0600.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    replace_with_mode(path, content, 0o600)
+}
+
+/// Replaces a file, as [`replace`] does, by one of another mode.
+pub fn replace_with_mode(path: &Path, content: &[u8], mode: u32) -> Result<(), WriteError> {
     let failed = |source| WriteError { path: path.to_owned(), source };
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
-    write_beside(&beside, path, content).map_err(|error| {
+    write_beside(&beside, path, content, mode).map_err(|error| {
         // What is left of a failed attempt is worth nothing; if even this fails, the next attempt takes it.
         let _ = fs::remove_file(&beside);
         failed(error)
     })
 }
 
-fn write_beside(beside: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+fn write_beside(beside: &Path, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside)?;
     file.write_all(content)?;
+    // Whatever the umask says.
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()?;
     fs::rename(beside, path)?;
     // The rename itself lasts once the directory is on disk.
@@ -51,6 +58,16 @@ mod tests {
         }
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_mode_may_be_given() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shared.toml");
+        for mode in [0o644, 0o600, 0o664] {
+            replace_with_mode(&path, b"text", mode).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
+        }
     }
 
     #[test]

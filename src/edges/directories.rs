@@ -116,7 +116,8 @@ fn owner(path: &Path) -> Option<u32> {
     fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir).map(|found| found.uid())
 }
 
-fn make_private(path: &Path) -> Result<(), DirectoryError> {
+/// Makes a directory with those above it, open to this user alone.
+pub(super) fn make_private(path: &Path) -> Result<(), DirectoryError> {
     let failed = |source| DirectoryError::Io { path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
     let found = fs::symlink_metadata(path).map_err(failed)?;
