@@ -73,6 +73,8 @@ pub enum Request {
         /// Its directory or configuration file.
         path: PathBuf,
     },
+    /// The running processes that the catalog in force now gives nothing, and an earlier one gave a profile.
+    Affected,
     /// Credentials for the parent of the asking process.
     CredentialProcess,
     /// End the daemon.
@@ -103,6 +105,11 @@ pub enum Reply {
         config: PathBuf,
         /// Its application.
         app: App,
+    },
+    /// To [`Request::Affected`], in the order of their numbers.
+    Affected {
+        /// The processes.
+        processes: Vec<AffectedProcess>,
     },
     /// To [`Request::CredentialProcess`]: the document, ready to print.
     Credentials {
@@ -279,6 +286,23 @@ pub enum Verdict {
     },
 }
 
+/// A running process that is refused since the catalog changed, until it is started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AffectedProcess {
+    /// Its number.
+    pub pid: u32,
+    /// Its program.
+    pub name: String,
+    /// Where it runs.
+    pub directory: PathBuf,
+    /// The application that it was given a profile for.
+    pub app: App,
+    /// The stage.
+    pub stage: Stage,
+    /// The profile that it was given.
+    pub profile: ProfileName,
+}
+
 /// A project that was allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permission {
@@ -306,6 +330,23 @@ mod tests {
         let line: Line<Reply> =
             serde_json::from_str(r#"{"protocol":9,"version":"9.0.0","body":{"reply":"danced"}}"#).unwrap();
         assert!(matches!(line.body, Reply::Unknown));
+    }
+
+    /// An older daemon answers a request that it does not know, so one more is no other protocol.
+    #[test]
+    fn a_further_request_is_unknown_to_an_older_version_and_no_error() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(tag = "request", rename_all = "kebab-case")]
+        enum Older {
+            Status,
+            #[serde(other)]
+            Unknown,
+        }
+        let read = |request| {
+            let text = serde_json::to_string(&Line::new(request)).unwrap();
+            serde_json::from_str::<Line<Older>>(&text).unwrap().body
+        };
+        assert_eq!((read(Request::Status), read(Request::Affected)), (Older::Status, Older::Unknown));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::core::decision::{Decision, Outcome};
 use crate::core::doors::Doors;
 use crate::core::issue::IssueError;
 use crate::core::moment::Timestamp;
+use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
 use crate::core::session::SessionRequest;
 use crate::core::token::Sealer;
@@ -109,6 +110,11 @@ impl Broker {
     /// The decision for a process.
     pub(super) async fn decide(&self, process: ProcessId, question: Question) -> Asking {
         self.callers.decide(process, question, &self.state()).await
+    }
+
+    /// The running processes whose decision the catalog in force has ended.
+    pub(super) async fn affected(&self) -> Vec<AffectedProcess> {
+        self.callers.affected(&*self.catalogs.current().await)
     }
 
     /// What STS is asked for, for a decision.

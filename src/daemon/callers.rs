@@ -9,6 +9,7 @@ use crate::core::caller::{Caller, Process, ProcessId, Unidentified};
 use crate::core::catalog::Catalog;
 use crate::core::decision::{self, Decision, Inquiry, Matched, Outcome, Project, decide};
 use crate::core::name::Stage;
+use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
 use crate::core::serverless_cli::{Invocation, Recognised, recognise};
 use crate::core::stage::Cli;
@@ -103,6 +104,25 @@ impl Callers {
             .iter()
             .filter(|(process, kept)| kept.project.config == config && peer::is_alive(**process));
         kept.map(|(_, kept)| kept.outcome.clone()).collect()
+    }
+
+    /// The running processes whose decision a catalog ends, in the order of their numbers.
+    pub(super) fn affected(&self, catalog: &Catalog) -> Vec<AffectedProcess> {
+        let table = self.lock();
+        let affected = table.kept.iter().filter_map(|(process, kept)| {
+            let decision = kept.outcome.result.as_ref().ok()?;
+            (ended_by(catalog, decision).is_some() && peer::is_alive(*process)).then(|| AffectedProcess {
+                pid: process.pid,
+                name: kept.caller.process.name(),
+                directory: kept.caller.process.directory.clone(),
+                app: decision.app.clone(),
+                stage: decision.stage.clone(),
+                profile: decision.profile.name.clone(),
+            })
+        });
+        let mut affected: Vec<_> = affected.collect();
+        affected.sort_by_key(|process| process.pid);
+        affected
     }
 
     /// Decides for a process. What it was given before stays, as long as it runs the same program in the same
@@ -238,7 +258,7 @@ fn ended(
     catalog: &Catalog,
     allowed: &AllowList,
 ) -> Option<String> {
-    let (app, stage) = (&decision.app, &decision.stage);
+    let app = &decision.app;
     let config = &project.config;
     // A worktree's place is looked up only where the file itself has no entry: this runs for each request.
     let record =
@@ -246,6 +266,12 @@ fn ended(
     if record.is_none_or(|record| record.app != *app) {
         return Some(format!("{} is no longer allowed as {app}", config.display()));
     }
+    ended_by(catalog, decision)
+}
+
+/// Why a catalog ends a decision, if it does.
+fn ended_by(catalog: &Catalog, decision: &Decision) -> Option<String> {
+    let (app, stage) = (&decision.app, &decision.stage);
     let given = format!("the catalog changed since this process was given profile {}", decision.profile.name);
     match decision::profile(catalog, app, stage) {
         Ok((profile, matched)) if profile.name == decision.profile.name => {

@@ -145,6 +145,7 @@ impl Control {
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
             Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,
             Request::Deny { path } => self.deny(&path),
+            Request::Affected => Ok(Reply::Affected { processes: self.broker.affected().await }),
             Request::CredentialProcess => self.credentials(known(asker)?).await,
             Request::Stop => Ok(Reply::Stopping),
             Request::Unknown => Err(Failure::new("this version does not know the request", None)),
