@@ -1,5 +1,6 @@
 //! `brokerctl`: asks the daemon, and prints. It holds no credentials and links no AWS SDK.
 
+mod catalog_commands;
 mod client;
 mod commands;
 mod explanation;
@@ -72,6 +73,18 @@ enum Command {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
+    /// Show and edit the deployment profiles of the catalog
+    #[command(subcommand)]
+    Profile(catalog_commands::Profile),
+    /// Show and edit the applications of the catalog
+    #[command(subcommand)]
+    App(catalog_commands::App),
+    /// Show and edit the stages of an application that have a profile of their own
+    #[command(subcommand)]
+    Stage(catalog_commands::Stage),
+    /// Check a catalog, or print the schema of one
+    #[command(subcommand)]
+    Catalog(catalog_commands::Catalog),
     /// Print credentials for the calling program: for `credential_process` in ~/.aws/config
     CredentialProcess,
     /// Print where brokerd keeps its files
@@ -88,6 +101,10 @@ pub fn main() -> ExitCode {
         Command::Why { path, stage, pid, json, .. } => commands::why(path, stage, pid, json),
         Command::Allow { path, app, worktrees } => commands::allow(&path, app, worktrees),
         Command::Deny { path } => commands::deny(&path),
+        Command::Profile(command) => command.run(),
+        Command::App(command) => command.run(),
+        Command::Stage(command) => command.run(),
+        Command::Catalog(command) => command.run(),
         Command::CredentialProcess => commands::credential_process(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),

@@ -110,7 +110,7 @@ pub(super) fn stop() -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::refused(error.to_string()))?;
     writeln!(std::io::stdout(), "{text}")?;
     Ok(())
@@ -138,6 +138,6 @@ fn at(path: &Path, error: &std::io::Error) -> Failure {
     Failure::refused(format!("{}: {error}", path.display()))
 }
 
-fn unexpected() -> Failure {
+pub(super) fn unexpected() -> Failure {
     Failure::refused("the daemon answered something else than it was asked")
 }

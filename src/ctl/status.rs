@@ -150,6 +150,6 @@ fn brief(duration: Duration) -> String {
     format_duration(Duration::from_secs(seconds - seconds % unit))
 }
 
-fn counted(count: usize, noun: &str) -> String {
+pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
