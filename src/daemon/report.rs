@@ -42,8 +42,8 @@ impl Broker {
             imds_v1: ImdsV1 { enabled: self.config.imds_v1, requests: self.v1_requests() },
             catalog: CatalogStatus {
                 path: self.catalogs.path().to_owned(),
-                profiles: catalog.profiles.len(),
-                applications: catalog.applications.len(),
+                profiles: catalog.as_ref().map_or(0, |catalog| catalog.profiles.len()),
+                applications: catalog.as_ref().map_or(0, |catalog| catalog.applications.len()),
                 faults: self.catalogs.faults(),
             },
             projects,
@@ -98,7 +98,7 @@ impl Broker {
             environment: Some(&environment),
             asked: None,
         };
-        (decide(&inquiry, &catalog), reading.stale.clone())
+        (decide(&inquiry, catalog.as_deref().map_err(String::as_str)), reading.stale.clone())
     }
 
     fn row(&self, project: &AllowedProject, outcome: &Outcome) -> ProjectStatus {
@@ -145,13 +145,10 @@ impl Broker {
 
 /// A decision in words.
 pub(super) fn explain(asking: &Asking) -> Explanation {
-    let caller = asking.caller.as_ref().map_or_else(
-        || "a process that cannot be looked at".to_owned(),
-        |caller| {
-            let process = &caller.process;
-            format!("pid {} ({}) in {}", process.id.pid, process.name(), process.directory.display())
-        },
-    );
+    let caller = asking
+        .caller
+        .as_ref()
+        .map_or_else(|| "a process that cannot be looked at".to_owned(), ToString::to_string);
     let verdict = match &asking.outcome.result {
         Ok(decision) => Verdict::Profile {
             app: decision.app.clone(),

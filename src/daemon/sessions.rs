@@ -60,6 +60,7 @@ struct Slot {
     failure: Option<(IssueError, Timestamp)>,
     flight: Option<Flight>,
     last_used: Option<Timestamp>,
+    /// The task that renews or forgets it.
     renewal: Option<AbortHandle>,
 }
 
@@ -160,7 +161,8 @@ impl Sessions {
 
     /// Joins the call that is under way, or starts one.
     fn fly(&self, request: &SessionRequest, slot: &mut Slot) -> Flight {
-        if let Some(flight) = &slot.flight {
+        // A flight whose task is gone will never land.
+        if let Some(flight) = slot.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
             return flight.clone();
         }
         let (land, flight) = watch::channel(None);
@@ -205,32 +207,43 @@ impl Sessions {
             Err(error) => {
                 tracing::warn!(%role, %error, "no session");
                 slot.failure = Some((error.clone(), Timestamp(now.0 + error.memory_seconds())));
+                if slot.session.is_none() {
+                    let forgetting = tokio::spawn(self.clone().forget(request.clone())).abort_handle();
+                    if let Some(earlier) = slot.renewal.replace(forgetting) {
+                        earlier.abort();
+                    }
+                }
             }
         }
     }
 
-    /// Renews a session at about half of its life if anybody used it, and forgets it at its end.
+    /// Renews a session at about half of its life if anybody used it, and forgets it at its end. The renewed
+    /// session's own task takes the place of this one.
     async fn renew(self, request: SessionRequest, session: Arc<Session>) {
         let (issued, expires) = (session.credentials.issued(), session.credentials.expires());
         let [jitter] = random::bytes();
         // Only the moments are needed from here on: the session must not live on for its own renewal.
         drop(session);
         tokio::time::sleep(renew_after(issued, expires, clock::now(), jitter)).await;
+        if let Some(slot) = self.lock().get_mut(&request)
+            && slot.last_used.is_some_and(|used| used >= issued)
         {
-            let mut slots = self.lock();
-            let Some(slot) = slots.get_mut(&request) else { return };
-            if slot.last_used.is_some_and(|used| used >= issued) {
-                // The renewed session brings a renewal of its own, which would abort this one: let go first.
-                slot.renewal = None;
-                self.fly(&request, slot);
-                return;
-            }
+            self.fly(&request, slot);
         }
         tokio::time::sleep(expires.remaining(clock::now())).await;
         let mut slots = self.lock();
-        if let Some(slot) = slots.get_mut(&request)
-            && slot.session.as_ref().is_some_and(|session| session.credentials.expires() == expires)
-        {
+        if slots.get(&request).is_some_and(|slot| {
+            slot.session.as_ref().is_some_and(|session| session.credentials.expires() == expires)
+        }) {
+            slots.remove(&request);
+        }
+    }
+
+    /// Forgets a request that failed, once nobody has asked for it in a while: `status` shows the failure so long.
+    async fn forget(self, request: SessionRequest) {
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let mut slots = self.lock();
+        if slots.get(&request).is_some_and(|slot| slot.session.is_none() && slot.flight.is_none()) {
             slots.remove(&request);
         }
     }
