@@ -148,7 +148,7 @@ impl Daemon {
     }
 
     /// Sends a request to the control socket, as `brokerctl` does.
-    fn control(&self, body: serde_json::Value) -> serde_json::Value {
+    fn control(&self, body: &serde_json::Value) -> serde_json::Value {
         let mut stream = UnixStream::connect(self.directories.control_socket()).unwrap();
         let line = serde_json::json!({ "protocol": 1, "version": "test", "body": body });
         writeln!(stream, "{line}").unwrap();
@@ -425,7 +425,7 @@ fn a_catalog_edit_ends_what_a_process_has_by_every_name_and_for_good() {
     assert_eq!(daemon.get(ROLES).body(), "shop.dev");
     daemon.edit_catalog("", "");
     assert_eq!(daemon.get(&own).status(), 403, "an edit taken back brings nothing back");
-    let refusals = daemon.control(serde_json::json!({ "request": "last-refusals" }));
+    let refusals = daemon.control(&serde_json::json!({ "request": "last-refusals" }));
     assert_eq!(refusals["refusals"][0]["refusal"]["kind"], "ended");
 }
 
@@ -435,7 +435,7 @@ fn a_no_that_comes_while_sts_is_asked_counts() {
     std::thread::scope(|threads| {
         let asking = threads.spawn(|| daemon.get(&format!("{ROLES}shop.held")).status());
         daemon.runtime.block_on(HELD.asked.acquire()).unwrap().forget();
-        let denied = daemon.control(serde_json::json!({ "request": "deny", "path": project() }));
+        let denied = daemon.control(&serde_json::json!({ "request": "deny", "path": project() }));
         assert_eq!(denied["reply"], "denied");
         HELD.let_go.add_permits(1);
         assert_eq!(asking.join().unwrap(), 403);
@@ -449,5 +449,5 @@ fn a_stop_of_another_protocol_is_refused_and_stops_nothing() {
     writeln!(stream, r#"{{"protocol":99,"version":"9.0","body":{{"request":"stop"}}}}"#).unwrap();
     let reply: serde_json::Value = serde_json::from_reader(stream).unwrap();
     assert_eq!(reply["body"]["reply"], "failed");
-    assert_eq!(daemon.control(serde_json::json!({ "request": "status" }))["reply"], "status");
+    assert_eq!(daemon.control(&serde_json::json!({ "request": "status" }))["reply"], "status");
 }

@@ -65,6 +65,13 @@ impl Answerer {
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let answer = self.answer_to(&request).await;
+        // The path holds a role name at most; headers hold tokens and are left out.
+        tracing::debug!(method = %request.method(), path = request.uri().path(), status = answer.status().as_u16(), "answered");
+        answer
+    }
+
+    async fn answer_to(&self, request: &Request<Incoming>) -> Answer {
         if let Err(shut) = self.broker.doors.check(request.uri(), request.headers()) {
             tracing::info!(%shut, "a request was refused at the door");
             return status(StatusCode::BAD_REQUEST);

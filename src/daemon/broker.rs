@@ -123,16 +123,23 @@ impl Broker {
     /// The session of a decision, waiting at most `patience`.
     pub(super) async fn session(
         &self,
-        decision: &Decision,
+        decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, IssueError> {
-        self.sessions.get(&self.request(decision), patience).await
+        let request = self.request(decision);
+        self.sessions.begin(&request, decision);
+        self.sessions.get(&request, patience).await
     }
 
     /// Begins to ask for what a process will want.
     pub(super) async fn prefetch(&self, process: ProcessId) {
-        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result {
-            self.sessions.prefetch(&self.request(decision));
+        self.prefetch_for(&self.decide(process, Question::default()).await);
+    }
+
+    /// Begins to ask for what was decided.
+    pub(super) fn prefetch_for(&self, asking: &Asking) {
+        if let Ok(decision) = &asking.outcome.result {
+            self.sessions.begin(&self.request(decision), decision);
         }
     }
 
@@ -166,7 +173,11 @@ impl Broker {
     }
 
     /// The session of a decision, if the decision still holds when it comes: meanwhile the user may have said no.
-    async fn still_wanted(&self, decision: &Decision, patience: Duration) -> Result<Arc<Session>, Refusal> {
+    async fn still_wanted(
+        &self,
+        decision: &Arc<Decision>,
+        patience: Duration,
+    ) -> Result<Arc<Session>, Refusal> {
         let session = self.session(decision, patience).await?;
         let catalog = self.catalogs.current().await;
         match decision.ended(catalog.as_deref().map_err(String::as_str), &self.permissions.current()) {

@@ -100,15 +100,6 @@ impl Callers {
         known
     }
 
-    /// The decisions that running processes have in a project.
-    pub(super) fn active(&self, config: &Path) -> Vec<Arc<Outcome>> {
-        let table = self.lock();
-        let kept = table.kept.iter();
-        kept.filter(|((process, _), kept)| kept.project.config == config && peer::is_alive(*process))
-            .map(|(_, kept)| kept.outcome.clone())
-            .collect()
-    }
-
     /// Ends every kept decision that no longer is what the user wants.
     pub(super) fn review(&self, catalog: Result<&Catalog, &str>, allowed: &AllowList) {
         for kept in self.lock().kept.values_mut() {
@@ -144,6 +135,9 @@ impl Callers {
         let document = reading.document.as_ref().map(Arc::as_ref);
         let inquiry = gathered.inquiry(document, reading.stale.as_ref(), &state.allowed, key.1.as_ref());
         let outcome = Arc::new(decide(&inquiry, catalog.as_deref().map_err(String::as_str)));
+        for reason in &outcome.reasons {
+            tracing::debug!(pid = process.pid, topic = reason.topic, "{}", reason.text);
+        }
         if question.is_real() && outcome.result.is_ok() {
             self.remember(key, &gathered, &outcome);
         }

@@ -197,9 +197,7 @@ impl Control {
 
         let question = Question { directory: Some(file.directory().to_owned()), ..Question::default() };
         let asking = broker.decide(asker, question).await;
-        if let Ok(decision) = &asking.outcome.result {
-            broker.sessions.prefetch(&broker.request(decision));
-        }
+        broker.prefetch_for(&asking);
         let decision = explain(&asking);
         Ok(Reply::Allowed(Box::new(Permission { config: file.config, app, org, worktrees, decision })))
     }

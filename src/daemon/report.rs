@@ -56,17 +56,21 @@ impl Broker {
         }
     }
 
-    /// A project as a plain process in it would find it, and each further stage that a process has now.
+    /// A project as a plain process in it would find it, and each further stage of it that is in use.
     async fn project(&self, project: &AllowedProject) -> Vec<ProjectStatus> {
         let (outcome, stale) = self.plain_outcome(project).await;
         let mut shown: HashSet<_> = outcome.result.iter().map(|decision| decision.role_name()).collect();
         let mut rows = vec![self.row(project, &outcome)];
         rows[0].notes.extend(stale.map(|fault| format!("its last good reading counts: {fault}")));
-        for active in self.callers.active(&project.config) {
-            if let Ok(decision) = &active.result
-                && shown.insert(decision.role_name())
-            {
-                rows.push(self.row(project, &active));
+        for decision in self.sessions.decisions(&project.config) {
+            if shown.insert(decision.role_name()) {
+                let outcome = Outcome {
+                    app: Some(decision.app.clone()),
+                    stage: Some(decision.stage.clone()),
+                    result: Ok(decision),
+                    reasons: Vec::new(),
+                };
+                rows.push(self.row(project, &outcome));
             }
         }
         rows

@@ -1,6 +1,7 @@
 //! Sessions in memory: asked of STS once for all who wait, and renewed ahead of their end.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::core::catalog::Catalog;
 use crate::core::credentials::SessionCredentials;
+use crate::core::decision::Decision;
 use crate::core::imds;
 use crate::core::issue::IssueError;
 use crate::core::lease::{Lease, lease, renew_after};
@@ -60,6 +62,8 @@ struct Slot {
     failure: Option<(IssueError, Timestamp)>,
     flight: Option<Flight>,
     last_used: Option<Timestamp>,
+    /// The decision that it was last asked for with, so that `status` can name it.
+    decision: Option<Arc<Decision>>,
     /// The task that renews or forgets it.
     renewal: Option<AbortHandle>,
 }
@@ -106,9 +110,19 @@ impl Sessions {
         }
     }
 
-    /// Sees to it that a session is under way, without waiting.
-    pub(super) fn prefetch(&self, request: &SessionRequest) {
+    /// Sees to it that a session is under way, without waiting, and keeps in mind for which decision.
+    pub(super) fn begin(&self, request: &SessionRequest, decision: &Arc<Decision>) {
         self.look(request);
+        if let Some(slot) = self.lock().get_mut(request) {
+            slot.decision = Some(decision.clone());
+        }
+    }
+
+    /// The decisions of a project for which there is a session, or was a failure just now.
+    pub(super) fn decisions(&self, config: &Path) -> Vec<Arc<Decision>> {
+        let slots = self.lock();
+        let decisions = slots.values().filter_map(|slot| slot.decision.clone());
+        decisions.filter(|decision| decision.config == config).collect()
     }
 
     /// When the session for a request ends, and how the last call failed.
