@@ -6,6 +6,7 @@ mod callers;
 mod catalogs;
 mod control;
 mod endpoint;
+mod gathering;
 mod main;
 mod permissions;
 mod projects;
@@ -13,6 +14,7 @@ mod refusals;
 mod report;
 mod run;
 mod sessions;
+mod settings;
 
 pub use broker::{Broker, BrokerError, Parts};
 pub use main::main;

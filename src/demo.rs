@@ -36,6 +36,7 @@ pub fn show(arguments: &Arguments) -> Result<(), DemoError> {
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let stand_in = StandIn::start().await?;
         let mut workshop = Workshop::furnish(stand_in.url())?;
         let mut daemon = workshop.daemon()?;
@@ -43,12 +44,14 @@ pub fn show(arguments: &Arguments) -> Result<(), DemoError> {
             shown = steps(&mut workshop, &stand_in) => shown,
             _ = interrupt.recv() => Err("interrupted".into()),
             _ = terminate.recv() => Err("ended".into()),
+            _ = hangup.recv() => Err("its terminal is gone".into()),
         };
         if shown.is_ok() && arguments.keep {
             invite(&workshop)?;
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
                 _ = daemon.wait() => {}
             }
         }

@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use brokerd::edges::control_socket::ControlSocket;
 use brokerd::edges::directories::Directories;
 use brokerd::edges::sts::{Issuer, Issuing};
 use brokerd::edges::{allow_file, clock, listen};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 const CATALOG: &str = r#"
@@ -35,11 +36,13 @@ role_arn = "arn:aws:iam::333333333333:role/denied"
 role_arn = "arn:aws:iam::333333333333:role/slow"
 [profiles.down.access_role]
 role_arn = "arn:aws:iam::333333333333:role/down"
+[profiles.held.access_role]
+role_arn = "arn:aws:iam::333333333333:role/held"
 [profiles.guarded]
 protected = true
 access_role = { role_arn = "arn:aws:iam::333333333333:role/guarded" }
 [applications.shop]
-stages = { dev = "dev", prod = "live", denied = "denied", slow = "slow", down = "down", guarded = "guarded" }
+stages = { dev = "dev", prod = "live", denied = "denied", slow = "slow", down = "down", guarded = "guarded", held = "held" }
 "#;
 const PROJECT: &str = "app: shop\nservice: storefront\nprovider:\n  name: aws\n  region: eu-central-1\n";
 
@@ -59,19 +62,28 @@ impl Issuer for StandIn {
                 }),
                 "down" => Err(IssueError::Network { why: "no route".into() }),
                 "slow" => std::future::pending().await,
-                name => {
-                    let (now, key) = (clock::now(), format!("ASIA{}", name.to_uppercase()));
-                    Ok(SessionCredentials::new(
-                        key,
-                        "secret".into(),
-                        "token".into(),
-                        now,
-                        now.after(Duration::from_hours(1)),
-                    ))
+                "held" => {
+                    HELD.asked.add_permits(1);
+                    HELD.let_go.acquire().await.unwrap().forget();
+                    Ok(session("held"))
                 }
+                name => Ok(session(name)),
             }
         })
     }
+}
+
+fn session(role: &str) -> SessionCredentials {
+    let (now, key) = (clock::now(), format!("ASIA{}", role.to_uppercase()));
+    SessionCredentials::new(key, "secret".into(), "token".into(), now, now.after(Duration::from_hours(1)))
+}
+
+/// The role `held` waits here until a test lets it go.
+static HELD: Held = Held { asked: Semaphore::const_new(0), let_go: Semaphore::const_new(0) };
+
+struct Held {
+    asked: Semaphore,
+    let_go: Semaphore,
 }
 
 /// The one project of this process: a process has one directory.
@@ -88,7 +100,8 @@ fn project() -> &'static Path {
 /// A daemon in this process; it ends with its runtime.
 struct Daemon {
     address: SocketAddr,
-    _runtime: tokio::runtime::Runtime,
+    directories: Directories,
+    runtime: tokio::runtime::Runtime,
     _home: tempfile::TempDir,
 }
 
@@ -119,13 +132,28 @@ impl Daemon {
             let endpoint = listen::listen(config.listen[0]).unwrap();
             let address = endpoint.local_addr().unwrap();
             let control = ControlSocket::bind(&directories.control_socket()).unwrap();
-            let broker =
-                Arc::new(Broker::new(Parts { directories, config, issuer: Arc::new(StandIn) }).unwrap());
+            let broker = Arc::new(
+                Broker::new(Parts { directories: directories.clone(), config, issuer: Arc::new(StandIn) })
+                    .unwrap(),
+            );
             let listeners = Listeners { endpoints: vec![endpoint], control };
             tokio::spawn(run(broker, listeners, Arc::new(Notify::new()), CancellationToken::new()));
             address
         });
-        Self { address, _runtime: runtime, _home: home }
+        Self { address, directories, runtime, _home: home }
+    }
+
+    fn edit_catalog(&self, from: &str, to: &str) {
+        std::fs::write(self.directories.catalog_file(), CATALOG.replace(from, to)).unwrap();
+    }
+
+    /// Sends a request to the control socket, as `brokerctl` does.
+    fn control(&self, body: &serde_json::Value) -> serde_json::Value {
+        let mut stream = UnixStream::connect(self.directories.control_socket()).unwrap();
+        let line = serde_json::json!({ "protocol": 1, "version": "test", "body": body });
+        writeln!(stream, "{line}").unwrap();
+        let reply: serde_json::Value = serde_json::from_reader(stream).unwrap();
+        reply["body"].clone()
     }
 
     fn connect(&self) -> TcpStream {
@@ -380,4 +408,46 @@ fn a_head_that_is_too_long_is_refused_and_harms_nobody() {
     let _ = stream.read_to_end(&mut answer);
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
     assert_eq!(daemon.get(ROLES).status(), 200);
+}
+
+#[test]
+fn a_catalog_edit_ends_what_a_process_has_by_every_name_and_for_good() {
+    let daemon = Daemon::start(false, true);
+    let own = format!("{ROLES}shop.dev");
+    let by_name = format!("{ROLES}shop.prod");
+    assert_eq!((daemon.get(&own).status(), daemon.get(&by_name).status()), (200, 200));
+    // The profile's role changes: whoever has it is refused, and never gets the other account's.
+    daemon.edit_catalog("222222222222:role/live", "999999999999:role/other");
+    assert_eq!((daemon.get(&own).status(), daemon.get(&by_name).status()), (200, 403));
+    daemon.edit_catalog("stages = { dev = \"dev\"", "stages = { dev = \"live\"");
+    assert_eq!((daemon.get(&own).status(), daemon.get(&by_name).status()), (403, 403));
+    assert_eq!(daemon.get(&format!("{ROLES}shop.down")).status(), 403, "nor anything else by name");
+    assert_eq!(daemon.get(ROLES).body(), "shop.dev");
+    daemon.edit_catalog("", "");
+    assert_eq!(daemon.get(&own).status(), 403, "an edit taken back brings nothing back");
+    let refusals = daemon.control(&serde_json::json!({ "request": "last-refusals" }));
+    assert_eq!(refusals["refusals"][0]["refusal"]["kind"], "ended");
+}
+
+#[test]
+fn a_no_that_comes_while_sts_is_asked_counts() {
+    let daemon = Daemon::start(false, true);
+    std::thread::scope(|threads| {
+        let asking = threads.spawn(|| daemon.get(&format!("{ROLES}shop.held")).status());
+        daemon.runtime.block_on(HELD.asked.acquire()).unwrap().forget();
+        let denied = daemon.control(&serde_json::json!({ "request": "deny", "path": project() }));
+        assert_eq!(denied["reply"], "denied");
+        HELD.let_go.add_permits(1);
+        assert_eq!(asking.join().unwrap(), 403);
+    });
+}
+
+#[test]
+fn a_stop_of_another_protocol_is_refused_and_stops_nothing() {
+    let daemon = Daemon::start(false, true);
+    let mut stream = UnixStream::connect(daemon.directories.control_socket()).unwrap();
+    writeln!(stream, r#"{{"protocol":99,"version":"9.0","body":{{"request":"stop"}}}}"#).unwrap();
+    let reply: serde_json::Value = serde_json::from_reader(stream).unwrap();
+    assert_eq!(reply["body"]["reply"], "failed");
+    assert_eq!(daemon.control(&serde_json::json!({ "request": "status" }))["reply"], "status");
 }

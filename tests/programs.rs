@@ -198,6 +198,58 @@ fn a_check_names_every_fault_with_its_place() {
 }
 
 #[test]
+fn a_catalog_that_never_was_good_is_said_to_be_none() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, "[profiles.dev\n");
+    home.write("shop/serverless.yml", "service: x\napp: shop\n");
+    let _daemon = home.daemon();
+    assert!(home.ctl(&["allow", "shop"]).status.success());
+    let why = stdout(&home.ctl(&["why", "shop"]));
+    assert!(why.contains("there is no catalog in force: ") && why.contains("catalog.toml:1:"), "{why}");
+}
+
+#[test]
+fn what_mends_an_untrusted_catalog_mends_it() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, CATALOG);
+    let _daemon = home.daemon();
+    let directory = home.path(".config/brokerd");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+    // Only its directory changed, so the file must be touched for it to be looked at again.
+    home.write(".config/brokerd/catalog.toml", &format!("{CATALOG}# edited\n"));
+    let status = stdout(&home.ctl(&["status"]));
+    assert!(status.contains("can be written by other users (chmod go-w"), "{status}");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let status = stdout(&home.ctl(&["status"]));
+    assert!(!status.contains("fault:"), "{status}");
+}
+
+#[test]
+fn a_helper_of_brokerd_that_asks_brokerd_is_refused_at_once() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, &CATALOG.replace("nowhere", "work"));
+    home.write("shop/serverless.yml", "service: x\napp: shop\n");
+    home.write(
+        ".aws/config",
+        &format!(
+            "[profile work]\ncredential_process = {} credential-process\n",
+            program("brokerctl").display()
+        ),
+    );
+    let _daemon = home.daemon();
+    assert!(home.ctl(&["allow", "shop"]).status.success());
+    assert_eq!(home.credential_process("shop").status.code(), Some(4));
+    let refusals = stdout(&home.ctl(&["why", "--last"]));
+    assert!(refusals.contains("brokerd itself started the process that asks"), "{refusals}");
+}
+
+#[test]
 fn a_bad_catalog_keeps_the_last_good_one_in_force() {
     if ran_as_ordinary_user() {
         return;

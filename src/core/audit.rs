@@ -1,10 +1,12 @@
 //! What the audit log says of each issue and each refusal.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::caller::{Caller, ProcessId};
+use super::caller::{Ancestor, Caller, ProcessId};
 use super::decision::{Decision, Matched, Outcome};
 use super::moment::Timestamp;
 use super::name::{App, ProfileName, RoleArn, Stage};
@@ -21,7 +23,7 @@ pub struct Record {
     pub way: Way,
     /// Who asked, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller: Option<AuditedCaller>,
+    pub caller: Option<Arc<AuditedCaller>>,
     /// The application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<App>,
@@ -84,6 +86,21 @@ pub struct AuditedCaller {
     pub parents: Vec<AuditedParent>,
 }
 
+impl AuditedCaller {
+    /// The file name of its executable.
+    pub fn name(&self) -> String {
+        let name = self.executable.as_deref().and_then(|path| path.file_name());
+        name.map_or_else(|| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+impl fmt::Display for AuditedCaller {
+    /// `pid 4242 (python3) in /home/a/shop`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} ({}) in {}", self.process.pid, self.name(), self.directory.display())
+    }
+}
+
 /// A process that started the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditedParent {
@@ -99,9 +116,12 @@ impl From<&Caller> for AuditedCaller {
         Self {
             process: caller.process.id,
             executable: caller.process.executable.clone(),
-            directory: caller.process.directory.clone(),
+            directory: caller.directory.clone(),
             parents: parents
-                .map(|parent| AuditedParent { pid: parent.id.pid, executable: parent.executable.clone() })
+                .map(|Ancestor { process, .. }| AuditedParent {
+                    pid: process.id.pid,
+                    executable: process.executable.clone(),
+                })
                 .collect(),
         }
     }
@@ -112,7 +132,7 @@ impl Record {
     pub fn issue(
         time: Timestamp,
         way: Way,
-        caller: Option<AuditedCaller>,
+        caller: Option<Arc<AuditedCaller>>,
         decision: &Decision,
         access_key_id: &str,
         expires: Timestamp,
@@ -128,7 +148,7 @@ impl Record {
     pub fn failure(
         time: Timestamp,
         way: Way,
-        caller: Option<AuditedCaller>,
+        caller: Option<Arc<AuditedCaller>>,
         decision: &Decision,
         refusal: Refusal,
     ) -> Self {
@@ -139,7 +159,7 @@ impl Record {
     pub fn refusal(
         time: Timestamp,
         way: Way,
-        caller: Option<AuditedCaller>,
+        caller: Option<Arc<AuditedCaller>>,
         outcome: &Outcome,
         refusal: Refusal,
     ) -> Self {
@@ -163,7 +183,7 @@ impl Record {
         time: Timestamp,
         event: Event,
         way: Way,
-        caller: Option<AuditedCaller>,
+        caller: Option<Arc<AuditedCaller>>,
         decision: &Decision,
     ) -> Self {
         Self {

@@ -1,6 +1,5 @@
 //! The process on the other end of a connection.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -39,10 +38,6 @@ pub struct Process {
     pub executable: Option<PathBuf>,
     /// Its command line as separate arguments, the program's name first; `None` if that cannot be read.
     pub arguments: Option<Vec<String>>,
-    /// Its directory, checked to be the one that its path names here.
-    pub directory: PathBuf,
-    /// Its environment as it was at its start; `None` if that cannot be read.
-    pub environment: Option<BTreeMap<String, String>>,
 }
 
 impl Process {
@@ -55,12 +50,11 @@ impl Process {
 }
 
 impl fmt::Debug for Process {
-    /// Arguments and environment may hold secrets, so only the rest is shown.
+    /// Arguments may hold secrets, so only the rest is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
             .field("id", &self.id)
             .field("executable", &self.executable)
-            .field("directory", &self.directory)
             .finish_non_exhaustive()
     }
 }
@@ -70,19 +64,23 @@ impl fmt::Debug for Process {
 pub struct Caller {
     /// The process that asks.
     pub process: Process,
+    /// Its directory, checked to be the one that has this path here.
+    pub directory: PathBuf,
     /// Its directory by number, to notice when it moves.
-    pub directory: DirectoryId,
+    pub directory_id: DirectoryId,
     /// What it runs, to notice when it becomes another program.
     pub image: Image,
-    /// Its parent, its parent's parent and so on, as far as they are the same user's and can be read.
-    pub ancestors: Vec<Process>,
+    /// Its parent, its parent's parent and so on, as far as they are the same user's.
+    pub ancestors: Vec<Ancestor>,
 }
 
-impl Caller {
-    /// The process and then its ancestors, nearest first.
-    pub fn line(&self) -> impl Iterator<Item = &Process> {
-        std::iter::once(&self.process).chain(&self.ancestors)
-    }
+/// A process that started a caller, or one that did that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ancestor {
+    /// The process.
+    pub process: Process,
+    /// Its directory; `None` if that cannot be read or is not what its path says.
+    pub directory: Option<PathBuf>,
 }
 
 /// Why it cannot be said which process asks, or from which directory. Such a caller gets nothing.
@@ -103,6 +101,16 @@ pub enum Unidentified {
     Hidden {
         /// Processes of this user whose descriptors cannot be read, as `name (pid)`.
         candidates: Vec<String>,
+    },
+    /// Processes that did not start each other hold the socket, as when a daemon kept a copy of it.
+    #[error(
+        "the connection is held by pid {first} and by pid {second}, of which neither started the other: nobody knows which one asks"
+    )]
+    Shared {
+        /// One of them.
+        first: u32,
+        /// Another.
+        second: u32,
     },
     /// No process of this user holds the socket.
     #[error(
@@ -154,7 +162,9 @@ impl Unidentified {
                 Some("run the AWS tool on this side, in the project's directory")
             }
             Self::NoDirectory { .. } => Some("start the tool in a directory that exists"),
-            Self::OtherUser { .. } | Self::Gone | Self::Changed | Self::System(_) => None,
+            Self::OtherUser { .. } | Self::Gone | Self::Changed | Self::Shared { .. } | Self::System(_) => {
+                None
+            }
         }
     }
 }

@@ -29,8 +29,11 @@ pub fn document(credentials: &SessionCredentials, account: &str) -> Zeroizing<St
         expiration: credentials.expires(),
         account_id: account,
     };
-    // A struct of texts always has a JSON form.
-    Zeroizing::new(serde_json::to_string(&document).unwrap_or_default())
+    // Room from the start: a buffer that grows would leave copies of the secrets behind.
+    let mut json = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    // Writing texts into memory does not fail.
+    let _ = serde_json::to_writer(&mut *json, &document);
+    Zeroizing::new(String::from_utf8_lossy(&json).into_owned())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,10 @@ pub struct Reason {
 /// Which profile a caller gets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
+    /// The project's configuration.
+    pub config: PathBuf,
+    /// Where that lies in its Git repository.
+    pub place: Option<RepositoryPlace>,
     /// The application.
     pub app: App,
     /// The stage.
@@ -100,6 +104,31 @@ impl Decision {
     pub fn role_name(&self) -> String {
         role_name(&self.app, &self.stage)
     }
+
+    /// Why a process that was given this may not have it any more, if so: its project was denied, or the catalog
+    /// gives its stage something else. What the configuration says now does not matter to it.
+    pub fn ended(&self, catalog: Result<&Catalog, &str>, allowed: &AllowList) -> Option<String> {
+        let (app, stage) = (&self.app, &self.stage);
+        if allowed.find(&self.config, self.place.as_ref()).is_none_or(|record| record.app != *app) {
+            return Some(format!("{} is no longer allowed as {app}", self.config.display()));
+        }
+        let given = format!("the catalog changed since this process was given profile {}", self.profile.name);
+        match catalog.map_err(no_catalog).and_then(|catalog| profile(catalog, app, stage)) {
+            Ok((profile, matched)) if profile.name == self.profile.name => {
+                let same = usable(&profile).is_ok_and(|role| *role == self.access_role)
+                    && (matched == self.matched || matched == Matched::Exact);
+                (!same).then_some(given)
+            }
+            Ok((profile, _)) => {
+                Some(format!("{given}: stage {stage} of {app} has profile {} now", profile.name))
+            }
+            Err(refusal) => Some(format!("{given}: {refusal}")),
+        }
+    }
+}
+
+fn no_catalog(why: &str) -> Refusal {
+    Refusal::NoCatalog { why: why.to_owned() }
 }
 
 /// `<app>.<stage>`.
@@ -127,8 +156,8 @@ impl Outcome {
     }
 }
 
-/// Applies the whole rule.
-pub fn decide(inquiry: &Inquiry<'_>, catalog: &Catalog) -> Outcome {
+/// Applies the whole rule. `catalog` is the one in force, or why there has never been one.
+pub fn decide(inquiry: &Inquiry<'_>, catalog: Result<&Catalog, &str>) -> Outcome {
     let mut trail = Trail::default();
     let result = steps(inquiry, catalog, &mut trail).map(Arc::new);
     Outcome { app: trail.app, stage: trail.stage, result, reasons: trail.reasons }
@@ -148,7 +177,11 @@ impl Trail {
     }
 }
 
-fn steps(inquiry: &Inquiry<'_>, catalog: &Catalog, trail: &mut Trail) -> Result<Decision, Refusal> {
+fn steps(
+    inquiry: &Inquiry<'_>,
+    catalog: Result<&Catalog, &str>,
+    trail: &mut Trail,
+) -> Result<Decision, Refusal> {
     let project = inquiry.project;
     trail.say("project", format!("{} is the nearest configuration", project.config.display()));
     if let Some(fault) = project.stale {
@@ -182,6 +215,7 @@ fn steps(inquiry: &Inquiry<'_>, catalog: &Catalog, trail: &mut Trail) -> Result<
     trail.stage = Some(stage.clone());
     trail.say("stage", format!("it is {stage}: {stage_source}"));
 
+    let catalog = catalog.map_err(no_catalog)?;
     let (profile, matched) = profile(catalog, &record.app, &stage)?;
     let fallback = (matched == Matched::Default).then(|| fallback(catalog, &record.app, &stage, &profile));
     trail.say(
@@ -198,6 +232,8 @@ fn steps(inquiry: &Inquiry<'_>, catalog: &Catalog, trail: &mut Trail) -> Result<
     }
     let region = region(inquiry, document, &inputs, access_role, trail);
     Ok(Decision {
+        config: project.config.to_owned(),
+        place: project.place.cloned(),
         app: record.app.clone(),
         stage,
         stage_source,

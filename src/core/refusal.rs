@@ -123,7 +123,7 @@ pub enum Refusal {
         what: Vec<String>,
     },
     /// The catalog that is in force cannot be read and there is no earlier one.
-    #[error("the catalog cannot be used: {why}")]
+    #[error("there is no catalog in force: {why}")]
     NoCatalog {
         /// Its first fault.
         why: String,
@@ -134,6 +134,11 @@ pub enum Refusal {
         /// What ended it.
         why: String,
     },
+    /// A helper that brokerd started asks brokerd: it would wait for itself.
+    #[error(
+        "brokerd itself started the process that asks, to get base credentials: they would come from themselves"
+    )]
+    OwnHelper,
     /// STS gives no session.
     #[error("{why}")]
     Issue {
@@ -191,6 +196,7 @@ impl Refusal {
             Self::NotEnforced { .. } => "take it out of the profile if it may be used without".to_owned(),
             Self::NoCatalog { .. } => "brokerd --check".to_owned(),
             Self::Ended { .. } => "start the process again".to_owned(),
+            Self::OwnHelper => "name a source that does not ask brokerd".to_owned(),
             Self::Issue { why } => why.hint()?,
         })
     }

@@ -54,8 +54,9 @@ const SCRIPTS: [&str; 4] = ["mitmdump", "mitmproxy", "mitmweb", "sshuttle"];
 /// `arguments` are the separate arguments of its command line, the program's name first.
 pub fn relay(executable: &Path, arguments: &[String]) -> Option<String> {
     let name = executable.file_name()?.to_str()?;
-    if EXECUTABLES.contains(&name) {
-        return Some(name.to_owned());
+    let started_as = arguments.first().and_then(|first| first.rsplit('/').next());
+    if let Some(known) = [Some(name), started_as].into_iter().flatten().find_map(known_executable) {
+        return Some(known.to_owned());
     }
     let path = executable.to_str()?;
     if let Some((_, label)) = PATHS.iter().find(|(part, _)| path.contains(part)) {
@@ -67,6 +68,12 @@ pub fn relay(executable: &Path, arguments: &[String]) -> Option<String> {
     (interpreted && SCRIPTS.contains(&script)).then(|| script.to_owned())
 }
 
+/// The relay that a file name means. Packages name variants `nc.openbsd`, `socat1`, `passt.avx2`.
+fn known_executable(name: &str) -> Option<&'static str> {
+    let plain = name.split('.').next().unwrap_or(name).trim_end_matches(|c: char| c.is_ascii_digit());
+    EXECUTABLES.into_iter().find(|known| *known == name || *known == plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +83,11 @@ mod tests {
         for (executable, arguments, expected) in [
             ("/usr/bin/ssh", vec!["ssh", "host"], Some("ssh")),
             ("/usr/bin/socat", vec!["socat"], Some("socat")),
+            ("/usr/bin/socat1", vec!["socat1"], Some("socat")),
+            ("/usr/bin/nc.openbsd", vec!["nc"], Some("nc")),
+            ("/usr/bin/passt.avx2", vec!["pasta"], Some("passt")),
+            ("/opt/x/renamed", vec!["/usr/bin/kubectl"], Some("kubectl")),
+            ("/opt/Docker.app/com.docker.backend", vec!["x"], Some("com.docker.backend")),
             ("/usr/local/bin/kubectl", vec!["kubectl", "port-forward"], Some("kubectl")),
             ("/home/a/.vscode-server/bin/1/node", vec!["node", "x.js"], Some("VS Code's remote server")),
             ("/usr/bin/python3.11", vec!["python3", "/usr/bin/mitmproxy"], Some("mitmproxy")),

@@ -60,12 +60,19 @@ pub fn recognise(process: &Process, real_path: &dyn Fn(&Path) -> Option<PathBuf>
     };
     let own = if standalone {
         arguments.get(1..).unwrap_or_default()
-    } else if let Some(position) = script(arguments, real_path) {
-        &arguments[position + 1..]
-    } else if is_overwritten_title(arguments) {
-        return Recognised::Unreadable("its command line was overwritten by a process title".to_owned());
     } else {
-        return Recognised::Other;
+        match script(arguments, real_path) {
+            Script::Serverless(position) => &arguments[position + 1..],
+            Script::Unresolved(name) => {
+                return Recognised::Unreadable(format!("its script {name} is not there any more"));
+            }
+            Script::Other if is_overwritten_title(arguments) => {
+                return Recognised::Unreadable(
+                    "its command line was overwritten by a process title".to_owned(),
+                );
+            }
+            Script::Other => return Recognised::Other,
+        }
     };
     match options(own) {
         Ok(options) => Recognised::Serverless(Invocation { process: Some(process.id), options }),
@@ -77,8 +84,18 @@ fn is_version(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-')
 }
 
-/// The position of the script among node's arguments, if it is a Serverless CLI.
-fn script(arguments: &[String], real_path: &dyn Fn(&Path) -> Option<PathBuf>) -> Option<usize> {
+/// What node runs.
+enum Script<'a> {
+    Other,
+    /// A Serverless CLI, at this position of the arguments.
+    Serverless(usize),
+    /// Something called like one that cannot be resolved.
+    Unresolved(&'a str),
+}
+
+/// Looks for the script among node's arguments. One that was removed since the start, as an upgrade or npx may
+/// do, is judged by the path that it had.
+fn script<'a>(arguments: &'a [String], real_path: &dyn Fn(&Path) -> Option<PathBuf>) -> Script<'a> {
     let mut after_option = false;
     for (position, argument) in arguments.iter().enumerate().skip(1) {
         if argument.starts_with('-') {
@@ -86,15 +103,23 @@ fn script(arguments: &[String], real_path: &dyn Fn(&Path) -> Option<PathBuf>) ->
             after_option = !argument.contains('=');
             continue;
         }
-        if real_path(Path::new(argument)).is_some_and(|path| is_serverless_script(&path)) {
-            return Some(position);
+        let path = Path::new(argument);
+        let resolved = real_path(path);
+        if is_serverless_script(resolved.as_deref().unwrap_or(path)) {
+            return Script::Serverless(position);
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if resolved.is_none()
+            && matches!(name, "serverless" | "serverless.js" | "sls" | "osls" | "osls.js" | "sf-core.js")
+        {
+            return Script::Unresolved(name);
         }
         if !after_option {
-            return None;
+            return Script::Other;
         }
         after_option = false;
     }
-    None
+    Script::Other
 }
 
 /// Whether a real path is the `bin` of the packages `serverless` (1 to 3; `run.js` in 4) or `osls`, or what
@@ -111,12 +136,12 @@ fn is_serverless_script(path: &Path) -> bool {
     }
 }
 
-/// A single argument such as `serverless deploy --stage prod`: node's `process.title` overwrites the whole.
+/// A single argument such as `serverless deploy --stage prod` or `sls`: node's `process.title` overwrites the
+/// whole command line. Titles of other programs (npm, next-server) are theirs.
 fn is_overwritten_title(arguments: &[String]) -> bool {
     let [title] = arguments else { return false };
-    let mut words = title.split_whitespace();
-    let first = words.next().and_then(|word| word.rsplit('/').next());
-    matches!(first, Some("serverless" | "sls" | "osls")) && words.next().is_some()
+    let first = title.split_whitespace().next().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
+    ["serverless", "sls", "osls"].iter().any(|name| first.starts_with(name))
 }
 
 /// Short names that every command of the CLI has for its options.
@@ -200,8 +225,6 @@ mod tests {
             id: ID,
             executable: Some(executable.into()),
             arguments: Some(arguments.iter().map(|&argument| argument.to_owned()).collect()),
-            directory: "/home/a/shop".into(),
-            environment: Some(BTreeMap::new()),
         }
     }
 
@@ -212,7 +235,7 @@ mod tests {
                 "/home/a/shop/node_modules/serverless/bin/serverless.js".into()
             }
             "/usr/local/bin/osls" => "/usr/local/lib/node_modules/osls/bin/serverless.js".into(),
-            text if text.starts_with('/') => path.to_owned(),
+            text if text.starts_with('/') && !text.contains("gone") => path.to_owned(),
             _ => return None,
         })
     }
@@ -255,6 +278,16 @@ mod tests {
             ("/usr/bin/node", vec!["node", "app.js", "node_modules/.bin/sls"], None),
             ("/usr/bin/node", vec!["node", "/home/a/serverless.js", "deploy"], None),
             ("/usr/bin/node", vec!["node"], None),
+            (
+                "/usr/bin/node",
+                vec!["node", "/gone/node_modules/osls/bin/serverless.js", "x", "-s", "qa"],
+                Some("qa"),
+            ),
+            (
+                "/usr/bin/node",
+                vec!["node", "gone/.bin/sls", "deploy", "-s", "qa"],
+                Some("unreadable: its script sls is not there any more"),
+            ),
             ("/usr/bin/nodemon", vec!["nodemon", "node_modules/.bin/sls"], None),
             ("/usr/bin/python3", vec!["python3", "/usr/local/bin/osls"], None),
         ] {
@@ -297,10 +330,13 @@ mod tests {
     #[test]
     fn a_process_title_is_never_split() {
         assert_eq!(stage_of("/usr/bin/node", &["npm run deploy --stage prod"]), None);
-        assert_eq!(
-            stage_of("/usr/bin/node", &["serverless deploy --stage prod"]).as_deref(),
-            Some("unreadable: its command line was overwritten by a process title")
-        );
+        for title in ["serverless deploy --stage prod", "serverless", "sls-plugin", "/usr/bin/osls x"] {
+            assert_eq!(
+                stage_of("/usr/bin/node", &[title]).as_deref(),
+                Some("unreadable: its command line was overwritten by a process title"),
+                "{title}"
+            );
+        }
         let mut unreadable = process("/usr/bin/osls", &[]);
         unreadable.arguments = None;
         assert!(matches!(recognise(&unreadable, &real_path), Recognised::Unreadable(_)));

@@ -23,11 +23,16 @@ impl SessionRequest {
 /// `brokerd-<user>-<app>-<stage>`, within the 64 characters of STS. What is too long is cut, the user first:
 /// the stage matters most to whoever reads a trail.
 fn session_name(user: &str, app: &App, stage: &Stage) -> SessionName {
+    const LONGEST: usize = 64;
+    const FIXED: usize = "brokerd---".len();
+    /// Of a stage at most so much, and of a user at least.
+    const STAGE: usize = 24;
+    const USER: usize = 8;
     let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(*c)).collect();
-    let stage = &stage.as_str()[..stage.as_str().len().min(24)];
-    let app = &app.as_str()[..app.as_str().len().min(52 - 12 - stage.len() + 6)];
-    let room = 64 - "brokerd---".len() - app.len() - stage.len();
-    let user = &user[..user.len().min(room)];
+    let cut = |text: &str, longest: usize| text[..text.len().min(longest)].to_owned();
+    let stage = cut(stage.as_str(), STAGE);
+    let app = cut(app.as_str(), LONGEST - FIXED - STAGE - USER);
+    let user = cut(&user, LONGEST - FIXED - app.len() - stage.len());
     let text = format!("brokerd-{user}-{app}-{stage}");
     #[allow(clippy::expect_used, reason = "every part has been cut and filtered to the rule")]
     SessionName::parse(&text).expect("the parts keep the rule of session names")

@@ -51,14 +51,7 @@ pub(super) fn print_refusals(refusals: &[Record]) -> Result<(), Failure> {
         writeln!(out, "nothing was refused since brokerd started")?;
     }
     for record in refusals {
-        let caller = record.caller.as_ref().map_or_else(
-            || "unknown caller".to_owned(),
-            |caller| {
-                let program = caller.executable.as_deref().and_then(|path| path.file_name());
-                let program = program.map_or("unknown".into(), |name| name.to_string_lossy());
-                format!("pid {} ({program}) in {}", caller.process.pid, caller.directory.display())
-            },
-        );
+        let caller = record.caller.as_ref().map_or_else(|| "unknown caller".to_owned(), ToString::to_string);
         writeln!(out, "{} {caller}", paint::faint(&record.time.to_string()))?;
         if let Some(refusal) = &record.refusal {
             writeln!(out, "  {} {refusal}", paint::bad("refused:"))?;

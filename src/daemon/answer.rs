@@ -23,6 +23,8 @@ use crate::edges::{clock, random};
 
 /// AWS clients give up after a second, so an answer that needs STS waits less.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// How long a token waits until it is known whose it is.
+const SEARCH: Duration = Duration::from_millis(500);
 /// Stands in a role's name for a stage that cannot be told. No stage can be called that.
 const NO_STAGE: &str = "_unresolved";
 
@@ -32,7 +34,7 @@ type Answer = Response<Full<Bytes>>;
 #[derive(Debug)]
 pub(super) struct Client {
     socket: Socket,
-    /// The process found or checked on this connection: a socket stays with its process.
+    /// The process found or checked on this connection, and where it held the socket.
     holding: Mutex<Option<Holding>>,
 }
 
@@ -63,6 +65,13 @@ impl Answerer {
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let answer = self.answer_to(&request).await;
+        // The path holds a role name at most; headers hold tokens and are left out.
+        tracing::debug!(method = %request.method(), path = request.uri().path(), status = answer.status().as_u16(), "answered");
+        answer
+    }
+
+    async fn answer_to(&self, request: &Request<Incoming>) -> Answer {
         if let Err(shut) = self.broker.doors.check(request.uri(), request.headers()) {
             tracing::info!(%shut, "a request was refused at the door");
             return status(StatusCode::BAD_REQUEST);
@@ -94,7 +103,8 @@ impl Answerer {
         let Some(ttl) = ttl.filter(|_| asked.next().is_none()) else {
             return status(StatusCode::BAD_REQUEST);
         };
-        let holding = self.identify().await.ok();
+        // Looking for a process may meet a file server that does not answer; the token does not wait for it.
+        let holding = tokio::time::timeout(SEARCH, self.identify()).await.ok().and_then(Result::ok);
         if let Some(holding) = holding {
             let broker = self.broker.clone();
             tokio::spawn(async move { broker.prefetch(holding.process).await });
@@ -109,9 +119,10 @@ impl Answerer {
         answer
     }
 
-    /// The process that asks, found by a search unless this connection already knows it.
+    /// The process that asks, found by a search unless the one that this connection knows still holds it.
     async fn identify(&self) -> Result<Holding, Unidentified> {
-        if let Some(known) = self.client.known() {
+        if let Some(known) = self.client.known().and_then(|known| self.holds(known.process, known.descriptor))
+        {
             return Ok(known);
         }
         let (observer, socket) = (self.broker.observer.clone(), self.client.socket);
@@ -137,18 +148,21 @@ impl Answerer {
             // Given when nobody knew to whom; perhaps it can be told now.
             return Ok((Way::Imds, self.identify().await.map(|holding| holding.process)));
         };
-        let holds = match self.client.known() {
-            Some(known) => known.process == claimed,
-            None => match self.broker.observer.check(self.client.socket, claimed, claims.descriptor) {
-                Some(holding) => {
-                    self.client.learn(holding);
-                    true
-                }
-                None => false,
-            },
-        };
+        let known = self.client.known().filter(|known| known.process == claimed);
+        let descriptor = known.map_or(claims.descriptor, |known| known.descriptor);
         // A token of another process, or of one that ended: as if there were none.
-        if holds { Ok((Way::Imds, Ok(claimed))) } else { Err(status(StatusCode::UNAUTHORIZED)) }
+        match self.holds(claimed, descriptor) {
+            Some(_) => Ok((Way::Imds, Ok(claimed))),
+            None => Err(status(StatusCode::UNAUTHORIZED)),
+        }
+    }
+
+    /// Whether a process holds this connection's other end now. It is asked for each request: a connection can be
+    /// handed on.
+    fn holds(&self, process: ProcessId, descriptor: u32) -> Option<Holding> {
+        let holding = self.broker.observer.check(self.client.socket, process, descriptor)?;
+        self.client.learn(holding);
+        Some(holding)
     }
 
     async fn leaf(&self, leaf: Leaf, way: Way, process: Result<ProcessId, Unidentified>) -> Answer {
@@ -197,7 +211,8 @@ impl Answerer {
             self.broker.refuse(way, &asking, refusal);
             return status(StatusCode::NOT_FOUND);
         }
-        let asking = if own_name(&asking.outcome).as_deref() == Some(name) {
+        let ended = matches!(asking.outcome.result, Err(Refusal::Ended { .. }));
+        let asking = if ended || own_name(&asking.outcome).as_deref() == Some(name) {
             asking
         } else {
             // By name a caller may ask for another stage of its own application, under every rule.
@@ -220,7 +235,7 @@ impl Answerer {
 }
 
 fn process_of(asking: &Asking) -> Option<ProcessId> {
-    asking.caller.as_ref().map(|caller| caller.process.id)
+    asking.caller.as_ref().map(|caller| caller.process)
 }
 
 /// The role name of a caller: also where its stage cannot be told, since a caller that is refused gets a role

@@ -1,10 +1,10 @@
 //! The broker: everything that a request may need, in one place.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::core::audit::{AuditedCaller, Record, Way};
+use crate::core::audit::{Record, Way};
 use crate::core::caller::{ProcessId, Unidentified};
 use crate::core::config::Config;
 use crate::core::decision::{Decision, Outcome};
@@ -69,6 +69,7 @@ pub struct Broker {
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
     pub(super) started: Timestamp,
+    pub(super) directories: Directories,
     user: String,
     counts: Counts,
 }
@@ -79,6 +80,8 @@ struct Counts {
     issues: AtomicU64,
     refusals: AtomicU64,
     v1: AtomicU64,
+    /// When a connection of another user was last written down, in seconds of the wall clock.
+    stranger_noted: AtomicI64,
 }
 
 impl Broker {
@@ -100,6 +103,7 @@ impl Broker {
             user: user::name(),
             counts: Counts::default(),
             config: parts.config,
+            directories: parts.directories,
         })
     }
 
@@ -114,7 +118,8 @@ impl Broker {
 
     /// The running processes whose decision the catalog in force has ended.
     pub(super) async fn affected(&self) -> Vec<AffectedProcess> {
-        self.callers.affected(&*self.catalogs.current().await)
+        let catalog = self.catalogs.current().await;
+        self.callers.affected(catalog.as_deref().map_err(String::as_str), &self.permissions.current())
     }
 
     /// What STS is asked for, for a decision.
@@ -125,16 +130,23 @@ impl Broker {
     /// The session of a decision, waiting at most `patience`.
     pub(super) async fn session(
         &self,
-        decision: &Decision,
+        decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, IssueError> {
-        self.sessions.get(&self.request(decision), patience).await
+        let request = self.request(decision);
+        self.sessions.begin(&request, decision);
+        self.sessions.get(&request, patience).await
     }
 
     /// Begins to ask for what a process will want.
     pub(super) async fn prefetch(&self, process: ProcessId) {
-        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result {
-            self.sessions.prefetch(&self.request(decision));
+        self.prefetch_for(&self.decide(process, Question::default()).await);
+    }
+
+    /// Begins to ask for what was decided.
+    pub(super) fn prefetch_for(&self, asking: &Asking) {
+        if let Ok(decision) = &asking.outcome.result {
+            self.sessions.begin(&self.request(decision), decision);
         }
     }
 
@@ -145,7 +157,7 @@ impl Broker {
         asking: &Asking,
         patience: Duration,
     ) -> Result<(Arc<Decision>, Arc<Session>), Refusal> {
-        let caller = asking.caller.as_deref().map(AuditedCaller::from);
+        let caller = asking.caller.clone();
         let decision = match &asking.outcome.result {
             Ok(decision) => decision,
             Err(refusal) => {
@@ -153,29 +165,55 @@ impl Broker {
                 return Err(refusal.clone());
             }
         };
-        match self.session(decision, patience).await {
+        match self.still_wanted(decision, patience).await {
             Ok(session) => {
                 let (key, expires) = (session.credentials.access_key_id(), session.credentials.expires());
                 self.counts.issues.fetch_add(1, Ordering::Relaxed);
                 self.audit.write(Record::issue(clock::now(), way, caller, decision, key, expires));
                 Ok((decision.clone(), session))
             }
-            Err(error) => {
-                let refusal = Refusal::from(error);
+            Err(refusal) => {
                 self.record(Record::failure(clock::now(), way, caller, decision, refusal.clone()));
                 Err(refusal)
             }
         }
     }
 
-    /// Counts and writes down that a caller gets nothing.
-    pub(super) fn refuse(&self, way: Way, asking: &Asking, refusal: &Refusal) {
-        let caller = asking.caller.as_deref().map(AuditedCaller::from);
-        self.record(Record::refusal(clock::now(), way, caller, &asking.outcome, refusal.clone()));
+    /// The session of a decision, if the decision still holds when it comes: meanwhile the user may have said no.
+    async fn still_wanted(
+        &self,
+        decision: &Arc<Decision>,
+        patience: Duration,
+    ) -> Result<Arc<Session>, Refusal> {
+        let session = self.session(decision, patience).await?;
+        let catalog = self.catalogs.current().await;
+        match decision.ended(catalog.as_deref().map_err(String::as_str), &self.permissions.current()) {
+            None => Ok(session),
+            Some(why) => Err(Refusal::Ended { why }),
+        }
     }
 
-    /// Counts and writes down a connection that was closed unread.
+    /// Counts and writes down that a caller gets nothing.
+    pub(super) fn refuse(&self, way: Way, asking: &Asking, refusal: &Refusal) {
+        self.record(Record::refusal(
+            clock::now(),
+            way,
+            asking.caller.clone(),
+            &asking.outcome,
+            refusal.clone(),
+        ));
+    }
+
+    /// Counts a connection that was closed unread, and writes it down. Another user may make as many as he likes,
+    /// and must not fill this user's disk with them: one line a minute is enough for all.
     pub(super) fn refuse_connection(&self, why: Unidentified) {
+        const SILENCE: i64 = 60;
+        let (now, last) = (clock::now().0, self.counts.stranger_noted.load(Ordering::Relaxed));
+        if (last..last.saturating_add(SILENCE)).contains(&now) {
+            self.counts.refusals.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.counts.stranger_noted.store(now, Ordering::Relaxed);
         let refusal = Refusal::from(why);
         let outcome = Outcome::refused(refusal.clone());
         self.record(Record::refusal(clock::now(), Way::Imds, None, &outcome, refusal));

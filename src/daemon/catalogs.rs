@@ -12,8 +12,9 @@ use crate::edges::trust;
 /// The file as it was when last read.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Seen {
+    /// It must be read in any case.
     #[default]
-    Never,
+    Unknown,
     Missing,
     There(Stamp),
 }
@@ -24,6 +25,9 @@ impl Seen {
     }
 }
 
+/// The catalog in force, or why there has never been one.
+pub(super) type InForce = Result<Arc<Catalog>, String>;
+
 /// Keeps the last good catalog, whatever becomes of its file.
 #[derive(Debug)]
 pub(super) struct Catalogs {
@@ -33,16 +37,18 @@ pub(super) struct Catalogs {
     reading: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     seen: Seen,
-    catalog: Arc<Catalog>,
+    catalog: InForce,
     faults: Vec<Fault>,
 }
 
 impl Catalogs {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, state: Mutex::default(), reading: tokio::sync::Mutex::default() }
+        let state =
+            State { seen: Seen::Unknown, catalog: Err("it was not read yet".to_owned()), faults: Vec::new() };
+        Self { path, state: Mutex::new(state), reading: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -50,7 +56,7 @@ impl Catalogs {
     }
 
     /// The catalog in force now. The file is looked at each time, and read only if it changed.
-    pub(super) async fn current(&self) -> Arc<Catalog> {
+    pub(super) async fn current(&self) -> InForce {
         if let Some(catalog) = self.unchanged() {
             return catalog;
         }
@@ -61,40 +67,56 @@ impl Catalogs {
         }
     }
 
+    /// Sees to it that the file is read again, even if it looks unchanged.
+    pub(super) fn doubt(&self) {
+        self.lock().seen = Seen::Unknown;
+    }
+
     /// What is wrong with the file, as last read.
     pub(super) fn faults(&self) -> Vec<Fault> {
         self.lock().faults.clone()
     }
 
-    fn unchanged(&self) -> Option<Arc<Catalog>> {
+    fn unchanged(&self) -> Option<InForce> {
         let now = Seen::of(Stamp::of(&self.path));
         let state = self.lock();
         (state.seen == now).then(|| state.catalog.clone())
     }
 
-    async fn read(&self) -> Arc<Catalog> {
-        let (stamp, result) = match read(&self.path).await {
-            Ok((stamp, catalog)) => (Some(stamp), Ok(catalog)),
-            Err(faults) => (Stamp::of(&self.path), Err(faults)),
+    async fn read(&self) -> InForce {
+        let (stamp, result) = match settled(&self.path).await {
+            Ok((stamp, text)) => (Seen::There(stamp), parse(&self.path, &text)),
+            Err(faults) => (Seen::of(Stamp::of(&self.path)), Err(faults)),
         };
+        // Who may write to the directories above is no property of the file: it is asked anew each time it is wrong.
+        let trusted = trusted(&self.path);
         let mut state = self.lock();
-        state.seen = Seen::of(stamp);
-        match result {
+        state.seen = if trusted.is_ok() { stamp } else { Seen::Unknown };
+        match trusted.and(result) {
             Ok(catalog) => {
                 tracing::info!(
                     profiles = catalog.profiles.len(),
                     applications = catalog.applications.len(),
                     "catalog read"
                 );
-                state.catalog = Arc::new(catalog);
+                state.catalog = Ok(Arc::new(catalog));
                 state.faults.clear();
             }
-            Err(Faults(faults)) => {
+            Err(Faults(faults)) if faults != state.faults => {
+                let effect = if state.catalog.is_ok() {
+                    "the last good one stays in force"
+                } else {
+                    "none is in force"
+                };
                 for fault in &faults {
-                    tracing::warn!(%fault, "the catalog has a fault; the last good one stays in force");
+                    tracing::warn!(%fault, "the catalog has a fault; {effect}");
+                }
+                if let (Err(why), Some(first)) = (&mut state.catalog, faults.first()) {
+                    *why = first.to_string();
                 }
                 state.faults = faults;
             }
+            Err(_) => {}
         }
         state.catalog.clone()
     }
@@ -105,17 +127,38 @@ impl Catalogs {
 }
 
 /// Reads and validates a catalog. The faults are all of them.
-pub(super) async fn read(path: &Path) -> Result<(Stamp, Catalog), Faults> {
-    let whole = |message: String| Faults::whole_file(path, message);
-    let (stamp, bytes) = settled::read(path, LARGEST).await.map_err(|error| {
+pub(super) async fn read(path: &Path) -> Result<Catalog, Faults> {
+    let (_, text) = settled(path).await?;
+    trusted(path)?;
+    parse(path, &text)
+}
+
+async fn settled(path: &Path) -> Result<(Stamp, Vec<u8>), Faults> {
+    settled::read(path, LARGEST).await.map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
-        whole(if missing { "there is no catalog; write one there".to_owned() } else { error.to_string() })
-    })?;
+        let why = if missing {
+            "there is no such file yet; it says who gets what".to_owned()
+        } else {
+            error.to_string()
+        };
+        Faults::whole_file(path, why)
+    })
+}
+
+/// The file, and where it leads to if it is a link, must say what this user or root wrote.
+fn trusted(path: &Path) -> Result<(), Faults> {
+    if !path.exists() {
+        return Ok(());
+    }
     for file in [Some(path.to_owned()), std::fs::canonicalize(path).ok()].into_iter().flatten() {
         trust::check(&file).map_err(|refusal| {
             Faults(vec![Fault::new(path, None, refusal.to_string()).with_hint(refusal.hint())])
         })?;
     }
-    let text = String::from_utf8(bytes).map_err(|_| whole("it is not UTF-8 text".to_owned()))?;
-    Ok((stamp, Catalog::parse(path, &text)?))
+    Ok(())
+}
+
+fn parse(path: &Path, text: &[u8]) -> Result<Catalog, Faults> {
+    let text = std::str::from_utf8(text).map_err(|_| Faults::whole_file(path, "it is not UTF-8 text"))?;
+    Catalog::parse(path, text)
 }

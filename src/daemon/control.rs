@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
 
 use crate::core::allowed::AllowedProject;
 use crate::core::audit::Way;
@@ -99,10 +100,10 @@ impl Control {
         if !matches!(read, Ok(Ok(_))) || line.last() != Some(&b'\n') {
             return;
         }
-        let stop =
-            matches!(serde_json::from_slice::<Line<Request>>(&line), Ok(Line { body: Request::Stop, .. }));
         let reply = self.reply(&line, asker).await;
-        let mut answer = zeroize::Zeroizing::new(Vec::new());
+        let stop = matches!(reply, Reply::Stopping);
+        // Room for a whole credential document: a buffer that grows would leave copies of it behind.
+        let mut answer = Zeroizing::new(Vec::with_capacity(16 * 1024));
         if serde_json::to_writer(&mut *answer, &Line::new(reply)).is_ok() {
             answer.push(b'\n');
             let _ = writing.write_all(&answer).await;
@@ -187,9 +188,8 @@ impl Control {
         })?;
         trust::check(&file.config)?;
         trust::check(file.real())?;
-        let caller = broker.observer.describe(asker).map_err(Refusal::from)?;
-        let inputs =
-            Inputs { environment: caller.process.environment.unwrap_or_default(), ..Inputs::default() };
+        let environment = broker.observer.environment(asker).unwrap_or_default();
+        let inputs = Inputs { environment, ..Inputs::default() };
         let project = self.permission(&file, &inputs, app, worktrees).await?;
         let (app, org) = (project.app.clone(), project.org.clone());
         broker.permissions.allow(project).map_err(|error| Failure::new(error.to_string(), None))?;
@@ -198,9 +198,7 @@ impl Control {
 
         let question = Question { directory: Some(file.directory().to_owned()), ..Question::default() };
         let asking = broker.decide(asker, question).await;
-        if let Ok(decision) = &asking.outcome.result {
-            broker.sessions.prefetch(&broker.request(decision));
-        }
+        broker.prefetch_for(&asking);
         let decision = explain(&asking);
         Ok(Reply::Allowed(Box::new(Permission { config: file.config, app, org, worktrees, decision })))
     }

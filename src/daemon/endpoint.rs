@@ -9,7 +9,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,9 @@ use crate::edges::peer::Connection;
 const CONNECTIONS: usize = 512;
 /// A request's head must come within this time; a connection that is kept alive may be idle as long.
 const HEAD: Duration = Duration::from_secs(15);
+/// While it stops, the endpoint goes on to accept so long, and waits so long for the request of a new connection.
+const LAST_CALL: Duration = Duration::from_millis(50);
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// A longer head is refused. The longest that an SDK sends has well under 2 KiB.
 const LONGEST_HEAD: usize = 16 * 1024;
 
@@ -37,11 +41,7 @@ pub(super) async fn serve(broker: Arc<Broker>, listener: TcpListener, stop: Canc
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (broker, stop) = (broker.clone(), stop.clone());
-                connections.spawn(async move {
-                    connection(broker, stream, peer, stop).await;
-                    drop(place);
-                });
+                connections.spawn(hold(place, connection(broker.clone(), stream, peer, stop.clone())));
             }
             Err(error) => {
                 // Out of descriptors, most of the time: trying at once would only burn the processor.
@@ -50,8 +50,19 @@ pub(super) async fn serve(broker: Arc<Broker>, listener: TcpListener, stop: Canc
             }
         }
     }
+    // Whoever has connected by now is served: closing the listener would reset what waits in the kernel's queue.
+    let end = Instant::now() + LAST_CALL;
+    while let Ok(Ok((stream, peer))) = timeout_at(end, listener.accept()).await {
+        connections.spawn(connection(broker.clone(), stream, peer, stop.clone()));
+    }
+    drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// Keeps a connection's place until it ends.
+async fn hold(_place: OwnedSemaphorePermit, connection: impl Future<Output = ()>) {
+    connection.await;
 }
 
 async fn connection(broker: Arc<Broker>, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
@@ -68,7 +79,10 @@ async fn connection(broker: Arc<Broker>, stream: TcpStream, peer: SocketAddr, st
     // A split answer would cost a delayed acknowledgement: 40 ms.
     let _ = stream.set_nodelay(true);
     let answerer = Arc::new(Answerer::new(broker, Client::new(socket)));
+    let asked = Arc::new(Notify::new());
+    let begun = asked.clone();
     let service = service_fn(move |request| {
+        begun.notify_one();
         let answerer = answerer.clone();
         async move { Ok::<_, Infallible>(answerer.answer(request).await) }
     });
@@ -80,9 +94,14 @@ async fn connection(broker: Arc<Broker>, stream: TcpStream, peer: SocketAddr, st
         .half_close(true);
     let serving = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
+    // Told to end before its first request, a connection would be closed without an answer.
+    let told_to_end = async {
+        stop.cancelled().await;
+        let _ = timeout(FIRST_REQUEST, asked.notified()).await;
+    };
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = told_to_end => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

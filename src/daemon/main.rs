@@ -1,6 +1,6 @@
 //! The program `brokerd`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,9 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Broker, Listeners, Parts, catalogs, run};
-use crate::core::config::Config;
-use crate::core::fault::{Fault, Faults};
+use super::{Broker, Listeners, Parts, catalogs, run, settings};
+use crate::core::fault::Faults;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::directories::Directories;
 use crate::edges::single::Single;
@@ -63,13 +62,14 @@ pub fn main() -> ExitCode {
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    // One thread serves faster than two where most connections are short; looks at /proc have their own.
-    tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()
+    // One thread serves faster than two where most connections are short. Looks at /proc have others, which they
+    // share with name resolution: enough of them that a few slow lookups hold up nobody.
+    tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(64).build()
 }
 
 fn check() -> Result<(), MainError> {
     let directories = Directories::from_environment()?;
-    let config = read_config(&directories.config_file());
+    let config = settings::read(&directories.config_file());
     let catalog = runtime()?.block_on(catalogs::read(&directories.catalog_file()));
     let mut faults = Vec::new();
     faults.extend(config.err().into_iter().flat_map(|Faults(faults)| faults));
@@ -82,21 +82,12 @@ fn check() -> Result<(), MainError> {
     }
 }
 
-/// The settings; a file that is not there means all defaults.
-fn read_config(path: &Path) -> Result<Config, Faults> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Config::parse(path, &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
-        Err(error) => Err(Faults(vec![Fault::new(path, None, error.to_string())])),
-    }
-}
-
 fn serve() -> Result<(), MainError> {
     harden::shut_doors();
     trace_log::begin();
     let directories = Directories::from_environment()?;
     directories.make()?;
-    let config = read_config(&directories.config_file())?;
+    let config = settings::read(&directories.config_file())?;
     let _single = Single::acquire(&directories.lock_file())?;
     let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
     let issuer = Arc::new(Sts::new(https::client(bundle.as_deref())?));

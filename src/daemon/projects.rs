@@ -35,6 +35,13 @@ pub(super) struct Reading {
     pub(super) stale: Option<Fault>,
 }
 
+impl Reading {
+    /// The reading of a file that nobody needs to read.
+    pub(super) fn unread(file: &ProjectFile) -> Self {
+        Self { document: Err(Fault::new(&file.config, None, "it was not read")), stale: None }
+    }
+}
+
 impl Projects {
     /// Reads a configuration, if it changed since it was last read.
     pub(super) async fn read(&self, file: &ProjectFile) -> Reading {
@@ -43,7 +50,7 @@ impl Projects {
             return reading;
         }
         let (stamp, result) = match settled::read(path, LARGEST).await {
-            Ok((stamp, bytes)) => (Some(stamp), parse(path, &bytes)),
+            Ok((stamp, bytes)) => (Some(stamp), parse_apart(path, bytes).await),
             Err(error) => (Stamp::of(path), Err(Fault::new(path, None, error.to_string()))),
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +74,13 @@ impl Projects {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.get(path).filter(|entry| entry.stamp == Some(stamp)).map(|entry| entry.reading.clone())
     }
+}
+
+/// Parses off the serving thread: a large file takes longer than a request may.
+async fn parse_apart(path: &Path, bytes: Vec<u8>) -> Result<Document, Fault> {
+    let file = path.to_owned();
+    let parsing = tokio::task::spawn_blocking(move || parse(&file, &bytes));
+    parsing.await.unwrap_or_else(|_| Err(Fault::new(path, None, "reading it failed")))
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Document, Fault> {

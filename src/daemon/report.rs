@@ -42,8 +42,8 @@ impl Broker {
             imds_v1: ImdsV1 { enabled: self.config.imds_v1, requests: self.v1_requests() },
             catalog: CatalogStatus {
                 path: self.catalogs.path().to_owned(),
-                profiles: catalog.profiles.len(),
-                applications: catalog.applications.len(),
+                profiles: catalog.as_ref().map_or(0, |catalog| catalog.profiles.len()),
+                applications: catalog.as_ref().map_or(0, |catalog| catalog.applications.len()),
                 faults: self.catalogs.faults(),
             },
             projects,
@@ -56,17 +56,21 @@ impl Broker {
         }
     }
 
-    /// A project as a plain process in it would find it, and each further stage that a process has now.
+    /// A project as a plain process in it would find it, and each further stage of it that is in use.
     async fn project(&self, project: &AllowedProject) -> Vec<ProjectStatus> {
         let (outcome, stale) = self.plain_outcome(project).await;
         let mut shown: HashSet<_> = outcome.result.iter().map(|decision| decision.role_name()).collect();
         let mut rows = vec![self.row(project, &outcome)];
         rows[0].notes.extend(stale.map(|fault| format!("its last good reading counts: {fault}")));
-        for active in self.callers.active(&project.config) {
-            if let Ok(decision) = &active.result
-                && shown.insert(decision.role_name())
-            {
-                rows.push(self.row(project, &active));
+        for decision in self.sessions.decisions(&project.config) {
+            if shown.insert(decision.role_name()) {
+                let outcome = Outcome {
+                    app: Some(decision.app.clone()),
+                    stage: Some(decision.stage.clone()),
+                    result: Ok(decision),
+                    reasons: Vec::new(),
+                };
+                rows.push(self.row(project, &outcome));
             }
         }
         rows
@@ -98,7 +102,7 @@ impl Broker {
             environment: Some(&environment),
             asked: None,
         };
-        (decide(&inquiry, &catalog), reading.stale.clone())
+        (decide(&inquiry, catalog.as_deref().map_err(String::as_str)), reading.stale.clone())
     }
 
     fn row(&self, project: &AllowedProject, outcome: &Outcome) -> ProjectStatus {
@@ -145,13 +149,10 @@ impl Broker {
 
 /// A decision in words.
 pub(super) fn explain(asking: &Asking) -> Explanation {
-    let caller = asking.caller.as_ref().map_or_else(
-        || "a process that cannot be looked at".to_owned(),
-        |caller| {
-            let process = &caller.process;
-            format!("pid {} ({}) in {}", process.id.pid, process.name(), process.directory.display())
-        },
-    );
+    let caller = asking
+        .caller
+        .as_ref()
+        .map_or_else(|| "a process that cannot be looked at".to_owned(), ToString::to_string);
     let verdict = match &asking.outcome.result {
         Ok(decision) => Verdict::Profile {
             app: decision.app.clone(),

@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Broker, control, endpoint};
+use super::{Broker, control, endpoint, settings};
 use crate::edges::control_socket::ControlSocket;
-use crate::edges::project_file;
-use crate::edges::watch::{Changes, Watch};
+use crate::edges::watch::{Watch, WatchError};
+use crate::edges::{project_file, supervisor};
 
 /// What has been given this long to end is left behind.
 const GRACE: Duration = Duration::from_secs(5);
-/// Changes of one save come in bursts; they are taken together.
+/// How long after the first change of a save the others come.
 const BURST: Duration = Duration::from_millis(30);
 
 /// The sockets that a daemon serves.
@@ -77,68 +77,67 @@ pub async fn run(broker: Arc<Broker>, listeners: Listeners, reload: Arc<Notify>,
 
 /// Reads what changed as soon as it does, so that a broken edit is noticed while the good content is known.
 async fn watch(broker: Arc<Broker>, surface: Arc<Surface>, reload: Arc<Notify>, stop: CancellationToken) {
-    let (mut watch, mut changes) = match Watch::new() {
-        Ok((watch, changes)) => (Some(watch), Some(changes)),
-        Err(error) => {
-            tracing::warn!(%error, "changes are noticed only when somebody asks");
-            surface.set_troubles(vec![error.to_string()]);
-            (None, None)
-        }
-    };
+    let mut watch = Watch::new();
+    if let Err(error) = &watch {
+        tracing::warn!(%error, "changes are noticed only when somebody asks");
+    }
     loop {
         read_all(&broker).await;
-        if let Some(watch) = &mut watch {
-            let errors = watch.set(&directories(&broker));
-            surface.set_troubles(errors.iter().map(ToString::to_string).collect());
-        }
+        surface.set_troubles(match &mut watch {
+            Ok(watch) => watch.set(&files(&broker)).iter().map(ToString::to_string).collect(),
+            Err(error) => vec![error.to_string()],
+        });
         tokio::select! {
-            paths = burst(&mut changes) => {
-                for path in paths {
-                    if let Some(watch) = watch.as_mut().filter(|_| !path.exists()) {
-                        watch.forget(&path);
-                    }
-                }
-            }
+            () = changed(&mut watch) => {}
             () = surface.nudged.notified() => {}
-            () = reload.notified() => {
-                crate::edges::supervisor::reloading();
-                if let Err(error) = broker.permissions.reload() {
-                    tracing::error!(%error, "the list of allowed projects stays as it was");
-                }
-                crate::edges::supervisor::ready("reloaded");
-            }
+            () = reload.notified() => reread(&broker),
             () = stop.cancelled() => break,
         }
     }
 }
 
+/// The end of the next burst of changes; never, where nothing is watched.
+async fn changed(watch: &mut Result<Watch, WatchError>) {
+    let Ok(watch) = watch else { return std::future::pending().await };
+    watch.changed().await;
+    // Changes of one save come in bursts; they are taken together.
+    tokio::time::sleep(BURST).await;
+}
+
+/// What SIGHUP asks for: every file is looked at as if it were new.
+fn reread(broker: &Broker) {
+    supervisor::reloading();
+    broker.catalogs.doubt();
+    if let Err(error) = broker.permissions.reload() {
+        tracing::error!(%error, "the list of allowed projects stays as it was");
+    }
+    match settings::read(&broker.directories.config_file()) {
+        Ok(config) if config == broker.config => {}
+        Ok(_) => tracing::warn!("config.toml changed: it takes effect when brokerd starts again"),
+        Err(faults) => tracing::error!(%faults, "config.toml would keep brokerd from starting again"),
+    }
+    supervisor::ready("reloaded");
+}
+
 /// The catalog, and every allowed configuration; each is read only if it changed.
 async fn read_all(broker: &Broker) {
     let catalog = broker.catalogs.current().await;
-    broker.sessions.retain(&catalog);
-    for project in broker.permissions.current().iter() {
+    let allowed = broker.permissions.current();
+    broker.callers.review(catalog.as_deref().map_err(String::as_str), &allowed);
+    if let Ok(catalog) = catalog {
+        broker.sessions.retain(&catalog);
+    }
+    for project in allowed.iter() {
         if let Some(file) = project_file::at(&project.config) {
             let _ = broker.projects.read(&file).await;
         }
     }
 }
 
-/// The directories in which a change matters.
-fn directories(broker: &Broker) -> HashSet<PathBuf> {
+/// The files in which a change matters.
+fn files(broker: &Broker) -> HashSet<PathBuf> {
     let allowed = broker.permissions.current();
     let configs =
         allowed.iter().flat_map(|project| std::iter::once(&project.config).chain(&project.leads_to));
-    let files = std::iter::once(broker.catalogs.path()).chain(configs.map(PathBuf::as_path));
-    files.filter_map(|file| file.parent().map(PathBuf::from)).collect()
-}
-
-/// The next changes, with those that follow closely; never, where nothing is watched.
-async fn burst(changes: &mut Option<Changes>) -> Vec<PathBuf> {
-    let Some(changes) = changes else { return std::future::pending().await };
-    let Some(mut paths) = changes.recv().await else { return std::future::pending().await };
-    let end = Instant::now() + BURST;
-    while let Ok(Some(more)) = tokio::time::timeout_at(end, changes.recv()).await {
-        paths.extend(more);
-    }
-    paths
+    configs.cloned().chain([broker.catalogs.path().to_owned()]).collect()
 }

@@ -1,6 +1,7 @@
 //! Sessions in memory: asked of STS once for all who wait, and renewed ahead of their end.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::core::catalog::Catalog;
 use crate::core::credentials::SessionCredentials;
+use crate::core::decision::Decision;
 use crate::core::imds;
 use crate::core::issue::IssueError;
 use crate::core::lease::{Lease, lease, renew_after};
@@ -60,6 +62,9 @@ struct Slot {
     failure: Option<(IssueError, Timestamp)>,
     flight: Option<Flight>,
     last_used: Option<Timestamp>,
+    /// The decision that it was last asked for with, so that `status` can name it.
+    decision: Option<Arc<Decision>>,
+    /// The task that renews or forgets it.
     renewal: Option<AbortHandle>,
 }
 
@@ -105,9 +110,19 @@ impl Sessions {
         }
     }
 
-    /// Sees to it that a session is under way, without waiting.
-    pub(super) fn prefetch(&self, request: &SessionRequest) {
+    /// Sees to it that a session is under way, without waiting, and keeps in mind for which decision.
+    pub(super) fn begin(&self, request: &SessionRequest, decision: &Arc<Decision>) {
         self.look(request);
+        if let Some(slot) = self.lock().get_mut(request) {
+            slot.decision = Some(decision.clone());
+        }
+    }
+
+    /// The decisions of a project for which there is a session, or was a failure just now.
+    pub(super) fn decisions(&self, config: &Path) -> Vec<Arc<Decision>> {
+        let slots = self.lock();
+        let decisions = slots.values().filter_map(|slot| slot.decision.clone());
+        decisions.filter(|decision| decision.config == config).collect()
     }
 
     /// When the session for a request ends, and how the last call failed.
@@ -160,7 +175,8 @@ impl Sessions {
 
     /// Joins the call that is under way, or starts one.
     fn fly(&self, request: &SessionRequest, slot: &mut Slot) -> Flight {
-        if let Some(flight) = &slot.flight {
+        // A flight whose task is gone will never land.
+        if let Some(flight) = slot.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
             return flight.clone();
         }
         let (land, flight) = watch::channel(None);
@@ -205,32 +221,43 @@ impl Sessions {
             Err(error) => {
                 tracing::warn!(%role, %error, "no session");
                 slot.failure = Some((error.clone(), Timestamp(now.0 + error.memory_seconds())));
+                if slot.session.is_none() {
+                    let forgetting = tokio::spawn(self.clone().forget(request.clone())).abort_handle();
+                    if let Some(earlier) = slot.renewal.replace(forgetting) {
+                        earlier.abort();
+                    }
+                }
             }
         }
     }
 
-    /// Renews a session at about half of its life if anybody used it, and forgets it at its end.
+    /// Renews a session at about half of its life if anybody used it, and forgets it at its end. The renewed
+    /// session's own task takes the place of this one.
     async fn renew(self, request: SessionRequest, session: Arc<Session>) {
         let (issued, expires) = (session.credentials.issued(), session.credentials.expires());
         let [jitter] = random::bytes();
         // Only the moments are needed from here on: the session must not live on for its own renewal.
         drop(session);
         tokio::time::sleep(renew_after(issued, expires, clock::now(), jitter)).await;
+        if let Some(slot) = self.lock().get_mut(&request)
+            && slot.last_used.is_some_and(|used| used >= issued)
         {
-            let mut slots = self.lock();
-            let Some(slot) = slots.get_mut(&request) else { return };
-            if slot.last_used.is_some_and(|used| used >= issued) {
-                // The renewed session brings a renewal of its own, which would abort this one: let go first.
-                slot.renewal = None;
-                self.fly(&request, slot);
-                return;
-            }
+            self.fly(&request, slot);
         }
         tokio::time::sleep(expires.remaining(clock::now())).await;
         let mut slots = self.lock();
-        if let Some(slot) = slots.get_mut(&request)
-            && slot.session.as_ref().is_some_and(|session| session.credentials.expires() == expires)
-        {
+        if slots.get(&request).is_some_and(|slot| {
+            slot.session.as_ref().is_some_and(|session| session.credentials.expires() == expires)
+        }) {
+            slots.remove(&request);
+        }
+    }
+
+    /// Forgets a request that failed, once nobody has asked for it in a while: `status` shows the failure so long.
+    async fn forget(self, request: SessionRequest) {
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let mut slots = self.lock();
+        if slots.get(&request).is_some_and(|slot| slot.session.is_none() && slot.flight.is_none()) {
             slots.remove(&request);
         }
     }

@@ -94,5 +94,7 @@ pub(super) fn words(error: &(dyn std::error::Error + 'static)) -> String {
     // Many errors repeat the text of their cause.
     parts.dedup_by(|cause, above| above.contains(cause.as_str()));
     let line: String = parts.join(": ").split_whitespace().collect::<Vec<_>>().join(" ");
+    // What a credential helper wrote to its standard error may be anything, a trace of its secrets included.
+    let line = line.split("Stderr:").next().unwrap_or_default().trim_end();
     line.chars().take(LONGEST).collect()
 }

@@ -1,14 +1,19 @@
 //! The HTTPS client for everything that brokerd asks of AWS.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
+
+/// For connecting, and for reading.
+type Timeouts = (Option<Duration>, Option<Duration>);
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +56,21 @@ pub fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, HttpsError> {
         .with_trust_store(trusted(bundle)?)
         .build()
         .map_err(|error| HttpsError::Tls(error.to_string()))?;
-    // Made when first needed and kept: reading the system's certificates takes as long as a request.
-    let made: Arc<OnceLock<SharedHttpConnector>> = Arc::default();
+    // Kept for each set of timeouts: reading the system's certificates takes as long as a request.
+    let made: Arc<Mutex<HashMap<Timeouts, SharedHttpConnector>>> = Arc::default();
     Ok(http_client_fn(move |settings, components| {
-        let connector = made.get_or_init(|| {
-            let mut builder = Connector::builder().connector_settings(settings.clone());
-            builder.set_sleep_impl(components.sleep_impl());
-            let connector = builder
-                .proxy_config(ProxyConfig::from_env())
-                .tls_provider(Provider::Rustls(CryptoMode::Ring))
-                .tls_context(tls.clone())
-                .build();
-            SharedHttpConnector::new(connector)
-        });
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        let connector =
+            made.entry((settings.connect_timeout(), settings.read_timeout())).or_insert_with(|| {
+                let mut builder = Connector::builder().connector_settings(settings.clone());
+                builder.set_sleep_impl(components.sleep_impl());
+                let connector = builder
+                    .proxy_config(ProxyConfig::from_env())
+                    .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                    .tls_context(tls.clone())
+                    .build();
+                SharedHttpConnector::new(connector)
+            });
         connector.clone()
     }))
 }

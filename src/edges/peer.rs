@@ -8,10 +8,11 @@ mod holder;
 mod process;
 mod sock_diag;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsFd;
 
-use crate::core::caller::{Caller, DirectoryId, Image, ProcessId, Unidentified};
+use crate::core::caller::{Ancestor, Caller, DirectoryId, Image, ProcessId, Unidentified};
 use crate::core::relay::relay;
 use holder::{Holder, Holders};
 use sock_diag::SockDiag;
@@ -64,6 +65,9 @@ pub struct Holding {
     /// The descriptor at which it holds the socket.
     pub descriptor: u32,
 }
+
+/// Ancestors are read this far. A longer line is cut, and whoever needs all of it can tell by its length.
+pub const DEEPEST_LINE: usize = 64;
 
 /// Looks at connections for one user.
 #[derive(Debug)]
@@ -150,11 +154,11 @@ impl Observer {
             .then_some(Holding { process: claimed, descriptor })
     }
 
-    /// Everything about a process that a decision may depend on. A relay is refused here.
+    /// Everything about a process that a decision may depend on, but for its environment. A relay is refused here.
     pub fn describe(&self, id: ProcessId) -> Result<Caller, Unidentified> {
-        let (path, directory) = directory::current(id.pid)?;
+        let (path, directory_id) = directory::current(id.pid)?;
         let (_, image) = process::image(id.pid).ok_or(Unidentified::Changed)?;
-        let process = process::read(id, path);
+        let process = process::read(id);
         if let (Some(executable), Some(arguments)) = (&process.executable, &process.arguments)
             && let Some(name) = relay(executable, arguments)
         {
@@ -162,10 +166,15 @@ impl Observer {
         }
         let ancestors = self.ancestors(id);
         // What was read belongs together only if the process is still the same and still where it was.
-        if process::image(id.pid) != Some((id.start, image)) || directory::current(id.pid)?.1 != directory {
+        if !is_unchanged(id, directory_id, image) {
             return Err(Unidentified::Changed);
         }
-        Ok(Caller { process, directory, image, ancestors })
+        Ok(Caller { process, directory: path, directory_id, image, ancestors })
+    }
+
+    /// The environment of a process as it was at its start; `None` if it cannot be read or the process changed.
+    pub fn environment(&self, id: ProcessId) -> Option<BTreeMap<String, String>> {
+        process::environment(id.pid).filter(|_| is_alive(id))
     }
 
     /// The process with this pid, if it is there and ours.
@@ -181,12 +190,13 @@ impl Observer {
         (parent.start <= id.start).then_some(parent)
     }
 
-    fn ancestors(&self, id: ProcessId) -> Vec<crate::core::caller::Process> {
-        const DEEPEST: usize = 64;
-        let parents = std::iter::successors(self.parent(id), |child| self.parent(*child)).take(DEEPEST);
+    /// The line above a process. An ancestor that hides itself stays in it: its command line can be read.
+    fn ancestors(&self, id: ProcessId) -> Vec<Ancestor> {
+        let parents = std::iter::successors(self.parent(id), |child| self.parent(*child)).take(DEEPEST_LINE);
         parents
-            .map_while(|parent| {
-                directory::current(parent.pid).ok().map(|(path, _)| process::read(parent, path))
+            .map(|parent| Ancestor {
+                process: process::read(parent),
+                directory: directory::current(parent.pid).ok().map(|(path, _)| path),
             })
             .collect()
     }
@@ -205,7 +215,7 @@ pub fn is_alive(id: ProcessId) -> bool {
 /// Checks that every directory from a caller's own up to `top` is, in the caller's mount namespace, the one
 /// that has its path here. A process can mount anything anywhere in a namespace of its own.
 pub fn verify_parents(caller: &Caller, top: &std::path::Path) -> Result<(), Unidentified> {
-    directory::verify_parents(caller.process.id.pid, &caller.process.directory, caller.directory, top)
+    directory::verify_parents(caller.process.id.pid, &caller.directory, caller.directory_id, top)
 }
 
 /// Who listens on a port, in words: for the message that it is taken.

@@ -38,12 +38,18 @@ fn check_one(path: &Path, found: &Metadata, is_above: bool) -> Result<(), Refusa
         );
     }
     let by_others = found.mode() & 0o002 != 0;
-    let by_group = found.mode() & 0o020 != 0 && found.gid() != 0 && !user::is_private_group(found.gid());
+    let group_is_us = found.gid() == 0 || user::is_private_group(found.gid());
+    // With an access control list the group bits are a mask over named users and groups.
+    let by_group = found.mode() & 0o020 != 0 && (!group_is_us || has_access_list(path));
     let may_not_replace = is_above && found.mode() & STICKY != 0;
     if (by_others || by_group) && !may_not_replace {
         return untrusted(format!("{shown} can be written by other users"), format!("chmod go-w {shown}"));
     }
     Ok(())
+}
+
+fn has_access_list(path: &Path) -> bool {
+    rustix::fs::lgetxattr(path, "system.posix_acl_access", &mut [0_u8; 0][..]).is_ok_and(|length| length > 0)
 }
 
 #[cfg(test)]

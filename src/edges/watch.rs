@@ -5,9 +5,11 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use notify::event::ModifyKind;
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::Notify;
 
 /// Why a directory cannot be watched, with the remedy where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -27,64 +29,103 @@ pub enum WatchError {
     },
 }
 
-/// Watches directories, not files: an editor that renames a new file over the old one is seen too.
+/// Watches files by their directories: an editor that renames a new file over the old one is seen too. What else
+/// happens in those directories wakes nobody.
 #[derive(Debug)]
 pub struct Watch {
     watcher: RecommendedWatcher,
     directories: HashSet<PathBuf>,
+    shared: Arc<Shared>,
 }
 
-/// Paths that may have changed. An empty list means that events were lost: anything may have.
-pub type Changes = UnboundedReceiver<Vec<PathBuf>>;
+/// What the watching thread and its owner share.
+#[derive(Debug, Default)]
+struct Shared {
+    interest: Mutex<Interest>,
+    changed: Notify,
+}
 
-impl Watch {
-    /// A watch on nothing yet, and where its changes come out.
-    pub fn new() -> Result<(Self, Changes), WatchError> {
-        let (send, changes) = unbounded_channel();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            let paths = match event {
-                // Reading is no change, and we read a lot.
-                Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
-                Ok(event) if event.need_rescan() => Vec::new(),
-                Ok(event) => event.paths,
-                Err(_) => Vec::new(),
-            };
-            // The receiver is gone only when the daemon is.
-            let _ = send.send(paths);
-        })
-        .map_err(|error| sorted(&error, "files"))?;
-        Ok((Self { watcher, directories: HashSet::new() }, changes))
+#[derive(Debug, Default)]
+struct Interest {
+    files: HashSet<PathBuf>,
+    /// Watched directories that were removed or moved: their watch went with them.
+    gone: Vec<PathBuf>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Interest> {
+        self.interest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches exactly these directories from now on. What cannot be watched is given back with the reason,
-    /// and tried again the next time.
-    pub fn set(&mut self, wanted: &HashSet<PathBuf>) -> Vec<WatchError> {
-        let gone: Vec<PathBuf> = self.directories.difference(wanted).cloned().collect();
-        for directory in gone {
-            // One that was deleted is no longer watched anyway.
-            let _ = self.watcher.unwatch(&directory);
-            self.directories.remove(&directory);
+    fn take(&self, event: notify::Result<Event>) {
+        let matters = match event {
+            // Reading is no change, and we read a lot.
+            Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
+            Ok(event) => {
+                event.need_rescan() || event.paths.iter().any(|path| self.concerns(path, event.kind))
+            }
+            Err(_) => true,
+        };
+        if matters {
+            self.changed.notify_one();
+        }
+    }
+
+    fn concerns(&self, path: &Path, kind: EventKind) -> bool {
+        let mut interest = self.lock();
+        let is_directory = interest.files.iter().any(|file| file.parent() == Some(path));
+        let is_gone = matches!(kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
+        if is_directory && is_gone {
+            interest.gone.push(path.to_owned());
+        }
+        (is_directory && is_gone) || interest.files.contains(path)
+    }
+}
+
+impl Watch {
+    /// A watch on nothing yet.
+    pub fn new() -> Result<Self, WatchError> {
+        let shared = Arc::new(Shared::default());
+        let theirs = shared.clone();
+        let watcher = notify::recommended_watcher(move |event| theirs.take(event))
+            .map_err(|error| sorted(&error, "files"))?;
+        Ok(Self { watcher, directories: HashSet::new(), shared })
+    }
+
+    /// Waits until a watched file may have changed. Changes while nobody waits count as one.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
+    /// Watches exactly these files from now on. What cannot be watched is given back with the reason, and tried
+    /// again the next time.
+    pub fn set(&mut self, files: &HashSet<PathBuf>) -> Vec<WatchError> {
+        let gone = {
+            let mut interest = self.shared.lock();
+            interest.files.clone_from(files);
+            std::mem::take(&mut interest.gone)
+        };
+        let wanted: HashSet<PathBuf> =
+            files.iter().filter_map(|file| file.parent().map(PathBuf::from)).collect();
+        let unwanted: Vec<PathBuf> = self.directories.difference(&wanted).cloned().collect();
+        for directory in gone.iter().chain(&unwanted) {
+            // The watch of one that was removed is gone already.
+            let _ = self.watcher.unwatch(directory);
+            self.directories.remove(directory);
         }
         let mut errors = Vec::new();
         for directory in wanted {
-            if self.directories.contains(directory) || !directory.is_dir() {
+            if self.directories.contains(&directory) || !directory.is_dir() {
                 continue;
             }
-            match self.watcher.watch(directory, RecursiveMode::NonRecursive) {
+            match self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    self.directories.insert(directory.clone());
+                    self.directories.insert(directory);
                 }
                 Err(error) => errors.push(sorted(&error, &directory.display().to_string())),
             }
         }
         errors
-    }
-
-    /// Forgets a directory that was deleted or replaced, so that the next [`Watch::set`] watches the new one.
-    pub fn forget(&mut self, directory: &Path) {
-        if self.directories.remove(directory) {
-            let _ = self.watcher.unwatch(directory);
-        }
     }
 }
 
@@ -96,5 +137,51 @@ fn sorted(error: &notify::Error, what: &str) -> WatchError {
             WatchError::Limit
         }
         _ => WatchError::System { what: what.to_owned(), why: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whether a change is told within a time that no machine needs.
+    async fn told(watch: &Watch) -> bool {
+        tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn every_way_of_saving_is_told_and_other_files_are_not() {
+        let place = tempfile::tempdir().unwrap();
+        let place = fs::canonicalize(place.path()).unwrap();
+        let project = place.join("shop");
+        fs::create_dir(&project).unwrap();
+        let file = project.join("serverless.yml");
+        fs::write(&file, "a").unwrap();
+        let files = HashSet::from([file.clone()]);
+        let mut watch = Watch::new().unwrap();
+        assert!(watch.set(&files).is_empty());
+
+        fs::write(&file, "truncated and written").unwrap();
+        assert!(told(&watch).await);
+        fs::write(project.join("new"), "renamed over").unwrap();
+        fs::rename(project.join("new"), &file).unwrap();
+        assert!(told(&watch).await);
+        fs::remove_file(&file).unwrap();
+        assert!(told(&watch).await);
+
+        fs::remove_dir(&project).unwrap();
+        assert!(told(&watch).await);
+        watch.set(&files);
+        fs::create_dir(&project).unwrap();
+        watch.set(&files);
+        fs::write(&file, "in a directory of the same name").unwrap();
+        assert!(told(&watch).await);
+
+        // The log comes first: had it counted, two changes would be told, or the first for it.
+        let interest = |name: &str| watch.shared.concerns(&project.join(name), EventKind::Any);
+        assert!(!interest("app.log") && interest("serverless.yml"));
     }
 }

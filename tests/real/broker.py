@@ -89,6 +89,13 @@ class Broker:
         assert done.returncode == code, f"{argv} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done
 
+    def credential_process(self, cwd, code=0):
+        """Runs `brokerctl credential-process` from a shell of the user, who is then the one that asks."""
+        argv = ["/bin/sh", "-c", '"$0" credential-process; exit $?', self.programs.brokerctl]
+        done = self.place.person.run(argv, cwd=cwd, env=self.client_environment())
+        assert done.returncode == code, f"credential-process ended with {done.returncode}:\n{done.stderr}"
+        return done
+
     def allow(self, *projects):
         """Says yes to projects, as a user does: in their directories."""
         for project in projects:

@@ -116,7 +116,7 @@ impl Case {
             environment: environment.as_ref(),
             asked: asked.as_ref(),
         };
-        decide(&inquiry, &catalog)
+        decide(&inquiry, Ok(&catalog))
     }
 
     /// `app.stage profile matched`, or the refusal's sentence.
@@ -390,7 +390,7 @@ fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
         let project = Project { config, leads_to, reading: Ok(&document), stale: None, place: None };
         let inquiry =
             Inquiry { project, allowed, cli: Cli::None, environment: Some(&environment), asked: None };
-        decide(&inquiry, &catalog)
+        decide(&inquiry, Ok(&catalog))
             .result
             .map(|decision| decision.role_name())
             .map_err(|refusal| refusal.to_string())

@@ -26,8 +26,12 @@ fn object<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     text
 }
 
+/// A text as JSON, with room from the start for the longest escape of each byte.
 fn quoted(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(serde_json::Value::from(text).to_string())
+    let mut json = Zeroizing::new(Vec::with_capacity(text.len() * 6 + 2));
+    // Writing a text into memory does not fail.
+    let _ = serde_json::to_writer(&mut *json, text);
+    Zeroizing::new(String::from_utf8_lossy(&json).into_owned())
 }
 
 /// The document of `security-credentials/<role>`, or of its extended twin when `account` is given.

@@ -1,6 +1,6 @@
 //! Which process holds a socket.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -31,28 +31,22 @@ impl Holders {
         Self { uid, order: Mutex::default() }
     }
 
-    /// The topmost holder of a socket: from the first process found, up while the parent holds it too.
+    /// The topmost holder of a socket: from the first process found, up to the highest of its ancestors that holds
+    /// it too.
     ///
     /// Between `fork` and `exec` a child holds every socket of its parent, often in another directory. Whoever
     /// waits for the answer holds the socket until it comes, so the topmost is the one that asks.
     pub(super) fn topmost(&self, inode: u32, remembered: &[ProcessId]) -> Result<Holder, Unidentified> {
         const SHOWN: usize = 8;
         let mut hidden = Vec::new();
-        let mut seen = HashSet::new();
-        for known in remembered {
-            if process::owner(known.pid) == Some(self.uid)
-                && let Some(holder) = try_process(known.pid, inode, &mut hidden)
-            {
-                return Ok(self.climb(holder, inode));
-            }
-            seen.insert(known.pid);
-        }
-        for pid in self.newest_first() {
-            if !seen.contains(&pid)
-                && let Some(holder) = try_process(pid, inode, &mut hidden)
-            {
-                return Ok(self.climb(holder, inode));
-            }
+        let remembered =
+            remembered.iter().map(|known| known.pid).filter(|pid| process::owner(*pid) == Some(self.uid));
+        let first = remembered.map(|pid| try_process(pid, inode, &mut hidden)).find_map(|holder| holder);
+        let first = first
+            .or_else(|| self.newest_first().into_iter().find_map(|pid| try_process(pid, inode, &mut hidden)));
+        if let Some(holder) = first {
+            let top = self.climb(holder, inode);
+            return if is_born_where_it_is(top.process) { Ok(top) } else { self.only_line(top, inode) };
         }
         hidden.extend(self.not_dumpable());
         hidden.sort_unstable();
@@ -65,17 +59,34 @@ impl Holders {
         Err(Unidentified::Hidden { candidates: hidden.iter().take(SHOWN).map(name).collect() })
     }
 
-    fn climb(&self, mut holder: Holder, inode: u32) -> Holder {
-        while let Some(parent) = process::parent(holder.process.pid).filter(|parent| *parent > 1) {
-            if process::owner(parent) != Some(self.uid) {
-                break;
-            }
-            match try_process(parent, inode, &mut Vec::new()) {
-                Some(above) => holder = above,
-                None => break,
+    /// The highest ancestor that holds the socket, or the process itself. One in between may have closed its copy.
+    fn climb(&self, holder: Holder, inode: u32) -> Holder {
+        self.ancestors(holder.process.pid)
+            .filter_map(|parent| try_process(parent, inode, &mut Vec::new()))
+            .last()
+            .unwrap_or(holder)
+    }
+
+    /// The process ids above one, as far as they are our user's.
+    fn ancestors(&self, pid: u32) -> impl Iterator<Item = u32> {
+        const DEEPEST: usize = 64;
+        let above = |pid: &u32| {
+            process::parent(*pid).filter(|parent| *parent > 1 && process::owner(*parent) == Some(self.uid))
+        };
+        std::iter::successors(above(&pid), above).take(DEEPEST)
+    }
+
+    /// A topmost holder whose parent may not be the one that it was born to: a daemon that forked twice keeps the
+    /// sockets of a process that is no longer above it. So nobody outside its line may hold the socket.
+    fn only_line(&self, top: Holder, inode: u32) -> Result<Holder, Unidentified> {
+        for pid in self.newest_first() {
+            let in_line = pid == top.process.pid || self.ancestors(pid).any(|above| above == top.process.pid);
+            if !in_line && let Some(other) = try_process(pid, inode, &mut Vec::new()) {
+                let other = self.climb(other, inode);
+                return Err(Unidentified::Shared { first: other.process.pid, second: top.process.pid });
             }
         }
-        holder
+        Ok(top)
     }
 
     /// Our user's processes, the youngest first: a caller of one request is usually among them. By start time
@@ -116,6 +127,14 @@ fn try_process(pid: u32, inode: u32, hidden: &mut Vec<u32>) -> Option<Holder> {
         }
         Err(_) => None,
     }
+}
+
+/// Whether a process certainly still has the parent that it was born to: it shares that one's session. One whose
+/// parent ended is given to a process that began the session, or another one.
+fn is_born_where_it_is(id: ProcessId) -> bool {
+    let Some(parent) = process::parent(id.pid).filter(|parent| *parent > 1) else { return false };
+    let session = process::session(id.pid);
+    session.is_some() && session == process::session(parent)
 }
 
 fn all() -> impl Iterator<Item = u32> {

@@ -69,18 +69,17 @@ pub(super) fn name(pid: u32) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
 }
 
-/// Reads a process. The directory has been read and checked before.
-pub(super) fn read(id: ProcessId, directory: PathBuf) -> Process {
+/// Reads a process.
+pub(super) fn read(id: ProcessId) -> Process {
     Process {
         id,
         executable: executable(id.pid),
         arguments: texts(id.pid, "cmdline").filter(|arguments| !arguments.is_empty()),
-        directory,
-        environment: environment(id.pid),
     }
 }
 
-fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
+/// The environment of a process as it was at its start; `None` if it cannot be read.
+pub(super) fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
     let entries = texts(pid, "environ")?;
     let mut environment = BTreeMap::new();
     for entry in entries {
@@ -90,6 +89,11 @@ fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
         }
     }
     Some(environment)
+}
+
+/// The session of a process: the process id of its leader.
+pub(super) fn session(pid: u32) -> Option<u32> {
+    field(pid, 3)?.parse().ok()
 }
 
 /// The texts of a file in which each ends with NUL. A process title leaves a tail of NULs behind.

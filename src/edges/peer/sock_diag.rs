@@ -22,13 +22,18 @@ const NLMSG_ERROR: u16 = 2;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_DUMP: u16 = 0x300;
 const IPPROTO_TCP: u8 = 6;
-const TCP_LISTEN: u32 = 10;
+const TCP_LISTEN: u8 = 10;
 const NO_COOKIE: u32 = u32::MAX;
 /// `struct nlmsghdr`, then `struct inet_diag_req_v2`.
 const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
+const SEQUENCE_AT: usize = 8;
 /// Offsets in `struct inet_diag_msg`.
-const SOURCE_PORT_AT: usize = 4;
+const FAMILY_AT: usize = 0;
+const STATE_AT: usize = 1;
+const PORTS_AT: usize = 4;
+const SOURCE_AT: usize = 8;
+const DESTINATION_AT: usize = 24;
 const UID_AT: usize = 64;
 const INODE_AT: usize = 68;
 
@@ -43,7 +48,14 @@ pub(super) struct Owner {
 /// A netlink socket that is kept open: asking through it costs less than half of opening one each time.
 #[derive(Debug)]
 pub(super) struct SockDiag {
-    socket: Mutex<OwnedFd>,
+    asked: Mutex<Asked>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    socket: OwnedFd,
+    /// The number of the last request: an answer to an earlier one, left behind by a fault, is passed over.
+    sequence: u32,
 }
 
 impl SockDiag {
@@ -57,17 +69,19 @@ impl SockDiag {
         .map_err(system)?;
         // The kernel answers at once; the limit only keeps a fault from becoming a hang.
         set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(1))).map_err(system)?;
-        Ok(Self { socket: Mutex::new(socket) })
+        Ok(Self { asked: Mutex::new(Asked { socket, sequence: 0 }) })
     }
 
     /// The owner of the client's end of a connection.
     pub(super) fn owner(&self, connection: Connection) -> Result<Owner, Unidentified> {
         let mut answer = [0; 1024];
-        let request = request(connection.client, connection.server, NLM_F_REQUEST, u32::MAX);
-        let length = self.ask(&request, &mut answer)?;
-        let message = Message::first(&answer[..length]).ok_or_else(malformed)?;
+        let mut request = request(connection.client, connection.server, NLM_F_REQUEST, u32::MAX);
+        let message = self.ask(&mut request, &mut answer)?;
         match message.kind {
-            SOCK_DIAG_BY_FAMILY => message.owner().ok_or_else(malformed),
+            // Where no connection matches, the kernel goes on to sockets that listen on the client's port: the
+            // owner of such a one has nothing to do with this connection.
+            SOCK_DIAG_BY_FAMILY if message.is_of(connection) => message.owner().ok_or_else(malformed),
+            SOCK_DIAG_BY_FAMILY => Err(Unidentified::Gone),
             NLMSG_ERROR => match message.error() {
                 Some(Errno::NOENT) => Err(Unidentified::Gone),
                 Some(error) => Err(system(error)),
@@ -84,14 +98,14 @@ impl SockDiag {
     }
 
     fn listener_of_family(&self, any: SocketAddr, port: u16) -> Option<Owner> {
-        let request = request(any, any, NLM_F_REQUEST | NLM_F_DUMP, 1 << TCP_LISTEN);
-        let socket = self.socket.lock().ok()?;
-        send(&*socket, &request, SendFlags::empty()).ok()?;
+        let mut request = request(any, any, NLM_F_REQUEST | NLM_F_DUMP, 1 << TCP_LISTEN);
+        let mut asked = self.asked.lock().ok()?;
+        asked.send(&mut request).ok()?;
         let mut found = None;
         let mut answer = vec![0; 32 * 1024];
         // Read to the end of the dump, so that the next request does not meet its rest.
         loop {
-            let (length, _) = recv(&*socket, &mut answer, RecvFlags::empty()).ok()?;
+            let (length, _) = recv(&asked.socket, &mut answer, RecvFlags::empty()).ok()?;
             for message in Message::all(&answer[..length]) {
                 match message.kind {
                     SOCK_DIAG_BY_FAMILY if message.source_port() == Some(port) => {
@@ -105,11 +119,29 @@ impl SockDiag {
         }
     }
 
-    fn ask(&self, request: &[u8], answer: &mut [u8]) -> Result<usize, Unidentified> {
-        let socket = self.socket.lock().map_err(|_| malformed())?;
-        send(&*socket, request, SendFlags::empty()).map_err(system)?;
-        let (length, _) = recv(&*socket, answer, RecvFlags::empty()).map_err(system)?;
-        Ok(length)
+    fn ask<'a>(
+        &self,
+        request: &mut [u8; REQUEST],
+        answer: &'a mut [u8],
+    ) -> Result<Message<'a>, Unidentified> {
+        const STALE_AT_MOST: usize = 8;
+        let mut asked = self.asked.lock().map_err(|_| malformed())?;
+        asked.send(request).map_err(system)?;
+        for _ in 0..STALE_AT_MOST {
+            let (length, _) = recv(&asked.socket, &mut *answer, RecvFlags::empty()).map_err(system)?;
+            if number(&answer[..length], SEQUENCE_AT) == Some(asked.sequence) {
+                return Message::first(&answer[..length]).ok_or_else(malformed);
+            }
+        }
+        Err(malformed())
+    }
+}
+
+impl Asked {
+    fn send(&mut self, request: &mut [u8; REQUEST]) -> Result<(), Errno> {
+        self.sequence = self.sequence.wrapping_add(1);
+        request[SEQUENCE_AT..SEQUENCE_AT + 4].copy_from_slice(&self.sequence.to_ne_bytes());
+        send(&self.socket, request, SendFlags::empty()).map(drop)
     }
 }
 
@@ -145,9 +177,28 @@ impl<'a> Message<'a> {
         Some(Owner { uid: number(self.body, UID_AT)?, inode: number(self.body, INODE_AT)? })
     }
 
+    /// Whether this is the connection's own socket and no other that the kernel found instead.
+    fn is_of(&self, connection: Connection) -> bool {
+        let listens = self.body.get(STATE_AT) == Some(&TCP_LISTEN);
+        !listens
+            && self.address(SOURCE_AT, PORTS_AT) == Some(connection.client)
+            && self.address(DESTINATION_AT, PORTS_AT + 2) == Some(connection.server)
+    }
+
+    /// An address of the answer, in the form that [`Connection`] has.
+    fn address(&self, at: usize, port_at: usize) -> Option<SocketAddr> {
+        let is_v4 = u16::from(*self.body.get(FAMILY_AT)?) == AddressFamily::INET.as_raw();
+        let octets: [u8; 16] = self.body.get(at..at + 16)?.try_into().ok()?;
+        let ip = if is_v4 { IpAddr::from(*octets.first_chunk::<4>()?) } else { IpAddr::from(octets) };
+        Some(SocketAddr::new(ip.to_canonical(), self.port(port_at)?))
+    }
+
     fn source_port(&self) -> Option<u16> {
-        let bytes = self.body.get(SOURCE_PORT_AT..SOURCE_PORT_AT + 2)?;
-        Some(u16::from_be_bytes(bytes.try_into().ok()?))
+        self.port(PORTS_AT)
+    }
+
+    fn port(&self, at: usize) -> Option<u16> {
+        Some(u16::from_be_bytes(self.body.get(at..at + 2)?.try_into().ok()?))
     }
 
     fn error(&self) -> Option<Errno> {
@@ -167,7 +218,7 @@ fn request(source: SocketAddr, destination: SocketAddr, flags: u16, states: u32)
     bytes.extend(u32::try_from(REQUEST).unwrap_or_default().to_ne_bytes());
     bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     bytes.extend(flags.to_ne_bytes());
-    bytes.extend([0; 8]); // sequence number and port id: one request is under way at a time
+    bytes.extend([0; 8]); // the sequence number, set when it is sent, and the port id
     bytes.extend([u8::try_from(family.as_raw()).unwrap_or_default(), IPPROTO_TCP, 0, 0]);
     bytes.extend(states.to_ne_bytes());
     bytes.extend(source.port().to_be_bytes());

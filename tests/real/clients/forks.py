@@ -21,7 +21,11 @@ done = threading.Event()
 
 def ask():
     """The role name and the key of one sequence, or which step failed."""
-    said = endpoint.sequence()
+    return key_or_failure(endpoint.sequence())
+
+
+def key_or_failure(said):
+    """What came of a sequence."""
     return said["access_key"] or f"{said['token_status']}/{said['list_status']}/{said['status']} {said['error']}"
 
 
@@ -45,24 +49,17 @@ def fork_quietly(other):
         started["forks"] += 1
 
 
-def fork_and_ask(other):
-    """Children that go there and ask for themselves."""
+def start_askers(other):
+    """Children that ask for themselves there. Programs of their own: after a fork among threads Python may hang."""
+    client = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "imds.py")]
     while not done.is_set():
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.chdir(other)
-            os.write(writing, ask().encode())
-            os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading) as pipe:
-            counts["children"][pipe.read()] += 1
-        os.waitpid(child, 0)
+        asked = subprocess.run(client, cwd=other, check=True, stdout=subprocess.PIPE, text=True)
+        counts["children"][key_or_failure(json.loads(asked.stdout))] += 1
 
 
 def main(other, rounds):
     """Asks `rounds` times amid all that."""
-    threads = [threading.Thread(target=work, args=(other,)) for work in (start_programs, fork_quietly, fork_and_ask)]
+    threads = [threading.Thread(target=work, args=(other,)) for work in (start_programs, fork_quietly, start_askers)]
     for thread in threads:
         thread.start()
     try:

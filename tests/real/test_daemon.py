@@ -1,0 +1,178 @@
+"""The daemon as a program: who may start it, twice, on what port, and how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from place import Role
+
+SHOP = Role("shop-deploy")
+
+
+@pytest.fixture
+def shop(broker, place):
+    """An allowed project and a running daemon."""
+    place.catalog({"shop": {"*": SHOP}})
+    project = place.serverless("shop", app="shop")
+    broker.start()
+    broker.allow(project)
+    return project
+
+
+def start_another(broker, **env):
+    """A second daemon in the same place, which is expected to end."""
+    environment = broker.place.environment(**{**broker.environment, **env})
+    return broker.place.person.run([broker.programs.brokerd], cwd="/", env=environment, timeout=20)
+
+
+def test_it_refuses_to_be_root(broker, place, programs, stranger):
+    place.catalog({"shop": {"*": SHOP}})
+    done = subprocess.run([programs.brokerd], env=place.environment(), capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "root" in done.stderr, done.stderr
+
+
+def test_it_refuses_to_run_twice(broker, shop):
+    done = start_another(broker)
+    assert done.returncode == 1
+    assert f"runs already (pid {broker.process.pid})" in done.stderr
+    assert broker.ask(shop).role == SHOP.name, "the first one is as it was"
+
+
+def test_a_killed_daemon_leaves_nothing_in_the_way(broker, shop):
+    broker.process.kill()
+    broker.process.wait()
+    broker._notify.close()
+    os.unlink(broker.place.root / "notify")
+    broker.start()
+    assert broker.ask(shop).role == SHOP.name
+
+
+def test_a_taken_port_is_named_with_its_holder(broker, place, person, programs):
+    program = (
+        "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen();"
+        "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    with person.start([programs.python, "-c", program], cwd="/", env=place.environment()) as holder:
+        port = holder.stdout.readline().strip()
+        place.settings(f'listen = ["127.0.0.1:{port}"]\n')
+        done = start_another(broker)
+        holder.communicate(timeout=20)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} is taken" in done.stderr and f"(pid {holder.pid})" in done.stderr
+
+
+def test_brokerctl_without_a_daemon(broker, place):
+    place.catalog({})
+    for words in (["status"], ["why"], ["why", "--last"], ["allow"], ["deny"], ["credential-process"], ["stop"]):
+        done = broker.ctl(*words, code=3)
+        assert done.stdout == "" and "not running" in done.stderr and "hint:" in done.stderr, done
+    assert broker.ctl("paths").stdout
+    assert "Usage" in broker.ctl("dance", code=2).stderr
+
+
+def test_status_waits_for_a_daemon(broker, place, person):
+    place.catalog({})
+    argv = [broker.programs.brokerctl, "status", "--wait", "30s", "--json"]
+    with person.start(argv, cwd=place.home, env=broker.client_environment()) as waiting:
+        broker.start()
+        out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, err
+    assert json.loads(out)["pid"] == broker.process.pid
+    broker.stop()
+    done = broker.ctl("status", "--wait", "1s", code=3)
+    assert "not running" in done.stderr
+
+
+def test_stop_ends_it(broker, shop):
+    process = broker.process
+    broker.ctl("stop")
+    assert process.wait(20) == 0
+    assert not list((broker.place.runtime / "brokerd").glob("*.sock"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_drains_under_load(broker, shop, person, number):
+    # Each request is answered whole or not taken at all; nobody reads half an answer.
+    stop, answers = threading.Event(), []
+    companions = [broker.companion(shop) for _ in range(4)]
+
+    def load(companion):
+        while not stop.is_set():
+            answer = companion.ask()
+            answers.append(answer)
+            if answer.error:
+                break
+
+    threads = [threading.Thread(target=load, args=(companion,)) for companion in companions]
+    for thread in threads:
+        thread.start()
+    while len(answers) < 40:
+        assert all(thread.is_alive() for thread in threads), answers[-4:]
+    process, broker.process = broker.process, None
+    try:
+        process.send_signal(number)
+        assert process.wait(20) == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for companion in companions:
+            companion.close()
+        broker._notify.close()
+        os.unlink(broker.place.root / "notify")
+    # Those that came too late were refused by the kernel, or their socket was in the queue when it was closed.
+    late = [answer for answer in answers if answer.error]
+    assert all(error in answer.error for answer in late for error in ["Connection"]), late
+    assert "IncompleteRead" not in str(late)
+    assert {answer.role for answer in answers if answer.access_key} == {SHOP.name}
+    assert [answer for answer in answers if not answer.error and not answer.access_key] == []
+
+
+def test_an_idle_connection_does_not_hold_up_the_end(broker, shop):
+    address = broker.endpoint.removeprefix("http://").rstrip("/").split(":")
+    # Ours is another user's where the tests are root's; an idle one of either kind must not matter.
+    with socket.create_connection((address[0], int(address[1]))):
+        process, broker.process = broker.process, None
+        process.terminate()
+        assert process.wait(20) == 0
+    broker._notify.close()
+    os.unlink(broker.place.root / "notify")
+
+
+def test_a_hangup_reads_everything_anew(broker, shop, place):
+    allowed = place.state / "allowed.json"
+    text = allowed.read_text()
+    broker.ctl("deny", cwd=shop)
+    assert broker.ask(shop).access_key == ""
+    place.write(allowed, text, mode=0o600)
+    broker.process.send_signal(signal.SIGHUP)
+    broker.wait_for("RELOADING=1")
+    broker.wait_for("READY=1")
+    assert broker.ask(shop).role == SHOP.name
+
+
+def test_check_says_everything_that_is_wrong(broker, place):
+    place.write(
+        place.config / "catalog.toml",
+        '[profiles.dev]\ndescripton = "x"\n[profiles.dev.access_role]\nrole_arn = "arn:aws:iam::1:role/x"\n'
+        'duration = "13h"\n[applications.shop]\ndefault_profile = "deev"\n',
+        mode=0o600,
+    )
+    place.settings('listen = ["0.0.0.0:9254"]\nkeychian = "auto"\n')
+    env = place.environment()
+    done = place.person.run([broker.programs.brokerd, "--check"], cwd="/", env=env)
+    assert done.returncode != 0
+    for word in (
+        "catalog.toml:2:1", "description", "catalog.toml:4:", "catalog.toml:5:", "catalog.toml:7:", "dev",
+        "config.toml:1:", "config.toml:2:1", "keychain",
+    ):
+        assert word in done.stderr, f"{word} is not in:\n{done.stderr}"
+    place.catalog({"shop": {"*": SHOP}})
+    place.settings()
+    done = place.person.run([broker.programs.brokerd, "--check"], cwd="/", env=env)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,132 @@
+"""No key, token or secret in any log at TRACE, any error, any command line, any file below the XDG directories."""
+
+import base64
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+from place import BASE_SECRET, BASE_TOKEN, Role
+from sts import Failure
+
+SHOP = Role("shop-deploy")
+BROKEN = Role("broken-deploy")
+# Logs cut long values: this much of the middle is a find. It is long enough to be no accident.
+FRAGMENT = 20
+
+
+def disguises(secret):
+    """A piece of a secret as logs write it: as it is, escaped, encoded, as numbers."""
+    middle = secret[len(secret) // 2 - FRAGMENT // 2 :][:FRAGMENT]
+    yield middle
+    yield json.dumps(middle)[1:-1].replace("/", "\\/")
+    yield quote(middle, safe="")
+    yield ", ".join(str(byte) for byte in middle.encode()[:8])
+    yield middle.encode().hex()
+    for shift in range(3):
+        # Base64 of a text depends on where it starts; the ragged ends are cut off.
+        yield base64.b64encode(b"x" * shift + middle.encode()).decode()[4:-6]
+
+
+def found(secrets, texts):
+    """Which secrets are in which texts."""
+    return [
+        (source, disguise)
+        for secret in secrets
+        for disguise in disguises(secret)
+        for source, text in texts.items()
+        if disguise in text
+    ]
+
+
+def files(*roots):
+    """The text of every file below."""
+    paths = [path for root in roots for path in root.rglob("*") if path.is_file()]
+    return {str(path): path.read_bytes().decode(errors="replace") for path in paths}
+
+
+def test_the_search_finds_what_is_there():
+    secret = "abcdefghijklmnopqrstuvwxyz0123456789+/ab"
+    for text in (
+        f"x {secret} y",
+        f"x {quote(secret, safe='')} y",
+        str(list(secret.encode())),
+        base64.b64encode(f"user:{secret}".encode()).decode(),
+        base64.b64encode(f"pass:1{secret}".encode()).decode(),
+    ):
+        assert found([secret], {"log": text}), text
+
+
+def test_nothing_that_is_secret_is_written_anywhere(broker, place, person, sts):
+    broker.environment["RUST_LOG"] = "trace"
+    place.catalog({"shop": {"dev": SHOP, "broken": BROKEN}})
+    shop = place.serverless("shop", app="shop")
+    broker.start()
+    secrets, outputs, given = [BASE_SECRET, BASE_TOKEN], {}, 0
+
+    def client(cwd, **env):
+        done = person.run(broker.python("imds.py"), cwd=cwd, env=broker.client_environment(**env))
+        said = json.loads(done.stdout)
+        secrets.extend(value for name in ("secret", "session_token", "token") if len(value := said[name]) > FRAGMENT)
+        return bool(said["access_key"])
+
+    def ctl(*words, cwd=shop, **env):
+        argv = [broker.programs.brokerctl, *words]
+        done = person.run(argv, cwd=cwd, env=broker.client_environment(**env))
+        outputs[f"brokerctl {' '.join(words)} {len(outputs)}"] = done.stdout + done.stderr
+        return done
+
+    client(shop)
+    ctl("allow")
+    given += client(shop)
+    client("/")
+    for failure in Failure:
+        sts.fail(BROKEN.name, failure)
+        client(shop, BROKERD_STAGE="broken")
+        ctl("status")
+    process = broker.credential_process(shop)
+    document = json.loads(process.stdout)
+    secrets += [document["SecretAccessKey"], document["SessionToken"]]
+    outputs["credential-process stderr"] = process.stderr
+    # A user's secret in the wrong place is not to be repeated either.
+    secrets.append(misplaced := "misplacedSecretMarked0123456789abcdef")
+    catalog = place.config / "catalog.toml"
+    good = catalog.read_text()
+    place.write(catalog, good + f'[profiles.x.access_role]\nrole_arn = "{misplaced}"\nsecret = "{misplaced}"\n')
+    ctl("status")
+    ctl("status", "--json")
+    place.write(catalog, good)
+    place.write(shop / "serverless.yml", f"app: shop\nprovider: {{stage: dev\nkey: {misplaced}\n")
+    given += client(shop, AWS_SECRET_ACCESS_KEY=misplaced, BROKERD_STAGE=misplaced)
+    given += client(shop)
+    for words in (["status", "--json"], ["why", "--last"], ["why", "--last", "--json"], ["why"], ["why", "--json"]):
+        ctl(*words, STRIPE_KEY=misplaced)
+    ctl("paths")
+    ctl("deny")
+    ctl("credential-process")
+
+    assert given >= 2, "the search is worth something only if there was something to leak"
+    secrets += sts.secrets()
+    texts = files(place.home / ".config", place.home / ".local", place.runtime)
+    assert str(place.state / "audit.jsonl") in texts and '"issue"' in texts[str(place.state / "audit.jsonl")]
+    texts |= outputs
+    texts["log"] = broker.log.read_text()
+    assert "TRACE" in texts["log"] or "DEBUG" in texts["log"], "the log is at its most talkative"
+    for name in ("cmdline", "comm"):
+        texts[name] = Path(f"/proc/{broker.process.pid}/{name}").read_text()
+    # Where the user wrote the misplaced one himself it may stay.
+    own = {str(catalog), str(shop / "serverless.yml")}
+    texts = {source: text for source, text in texts.items() if source not in own}
+    assert found(set(secrets), texts) == []
+
+
+def test_files_are_the_users_alone(broker, place):
+    place.catalog({"shop": {"*": SHOP}})
+    shop = place.serverless("shop", app="shop")
+    broker.start()
+    broker.allow(shop)
+    assert broker.ask(shop).role == SHOP.name
+    for directory in (place.state, place.runtime / "brokerd", place.config):
+        assert directory.stat().st_mode & 0o077 == 0, directory
+        for path in directory.iterdir():
+            assert path.stat().st_mode & 0o077 == 0, path
+            assert path.stat().st_uid == place.person.uid, path
