@@ -102,7 +102,7 @@ source   = "work"            # a profile of ~/.aws/config
 duration = "1h"
 [profiles.dev.secrets]
 DATABASE_URL = { ssm = "/dev/database-url" }
-STRIPE_KEY   = "keychain"    # set with: brokerctl secret set --profile dev STRIPE_KEY
+STRIPE_KEY   = "keychain" 
 [[profiles.dev.safeguards]]
 policy = "allowed-regions"
 level  = "error"
@@ -204,9 +204,9 @@ c.toml:2:1: missing key `role_arn` (add role_arn = \"arn:aws:iam::111111111111:r
 c.toml:3:1: unknown key `rol_arn` (did you mean \"role_arn\"?)
 c.toml:4:12: `duration`: a session lasts at least 1h and at most 12h
 c.toml:5:1: the key `duration` is written twice in one table (keep one of the two)
-c.toml:6:10: `region`: \"Frankfurt\" is not an AWS region: like eu-central-1
+c.toml:6:10: `region`: this is not an AWS region: like eu-central-1
 c.toml:8:14: `STRIPE_KEY`: expected \"keychain\" or a table such as { ssm = \"/name\" }; the secret itself \
-does not belong in this file (write \"keychain\" and run: brokerctl secret set --profile dev STRIPE_KEY)
+does not belong in this file
 c.toml:10:10: `policy`: there is no such safeguard (did you mean \"allowed-regions\"?)
 c.toml:12:19: `default_profile`: there is no profile \"dve\" (did you mean \"dev\"?)
 c.toml:13:13: `unmatched`: expected \"default\", \"refuse\" or an array of patterns such as [\"pr-*\"] \

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not the name it should be. It quotes the text: a name is never a secret.
+/// Why a text is not the name it should be. It quotes what people call things by, and no text that may be a
+/// secret in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{text}\" is not {what}: {rule}")]
+#[error("{text} is not {what}: {rule}")]
 pub struct NameError {
     what: &'static str,
     text: String,
@@ -15,10 +16,17 @@ pub struct NameError {
 }
 
 impl NameError {
-    fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
-        Self { what, text: text.chars().take(80).collect(), rule }
+    fn new(what: &'static str, text: &str, rule: &'static str, quote: fn(&str) -> bool) -> Self {
+        let start: String = text.chars().take(80).collect();
+        let text = if quote(text) { format!("\"{start}\"") } else { "this".to_owned() };
+        Self { what, text, rule }
     }
 }
+
+const ALWAYS: fn(&str) -> bool = |_| true;
+const NEVER: fn(&str) -> bool = |_| false;
+/// What begins like an ARN is meant to be one.
+const ARN: fn(&str) -> bool = |text| text.starts_with("arn:");
 
 /// `[A-Za-z0-9][A-Za-z0-9_-]*`, at most 128 characters. No dot, so that one can separate two names.
 const WORD_RULE: &str = "letters, digits, - and _, beginning with a letter or digit, at most 128";
@@ -30,7 +38,7 @@ fn is_word(text: &str) -> bool {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:expr, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $quote:expr, $rule:expr, $check:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -40,7 +48,7 @@ macro_rules! name {
             /// Takes a text that keeps the rule of this name; the error says the rule.
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 let check: fn(&str) -> bool = $check;
-                if check(text) { Ok(Self(text.into())) } else { Err(NameError::new($what, text, $rule)) }
+                if check(text) { Ok(Self(text.into())) } else { Err(NameError::new($what, text, $rule, $quote)) }
             }
 
             /// The name as text.
@@ -72,28 +80,28 @@ macro_rules! name {
 
 name! {
     /// An application: the `app` of serverless.yml.
-    App, "an application name", WORD_RULE, is_word
+    App, "an application name", ALWAYS, WORD_RULE, is_word
 }
 name! {
     /// A stage of an application.
-    Stage, "a stage name", WORD_RULE, is_word
+    Stage, "a stage name", ALWAYS, WORD_RULE, is_word
 }
 name! {
     /// A deployment profile of the catalog.
-    ProfileName, "a profile name", WORD_RULE, is_word
+    ProfileName, "a profile name", ALWAYS, WORD_RULE, is_word
 }
 name! {
     /// An organisation: the `org` (formerly `tenant`) of serverless.yml.
-    Org, "an organisation name", WORD_RULE, is_word
+    Org, "an organisation name", ALWAYS, WORD_RULE, is_word
 }
 name! {
     /// A secret of a profile, usable as the name of an environment variable.
-    SecretName, "a secret name", "letters, digits and _, not beginning with a digit, at most 128",
+    SecretName, "a secret name", ALWAYS, "letters, digits and _, not beginning with a digit, at most 128",
     |text| is_word(text) && !text.contains('-') && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 name! {
     /// An AWS region, by form: brokerd keeps no list that would age.
-    Region, "an AWS region", "like eu-central-1",
+    Region, "an AWS region", NEVER, "like eu-central-1",
     |text| text.len() <= 32
         && text.split('-').count() >= 3
         && text.split('-').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()))
@@ -102,13 +110,13 @@ name! {
 }
 name! {
     /// `RoleSessionName` of AssumeRole (AWS STS API reference, AssumeRole, request parameters).
-    SessionName, "a session name", "2 to 64 letters, digits or any of _+=,.@-",
+    SessionName, "a session name", NEVER, "2 to 64 letters, digits or any of _+=,.@-",
     |text| (2..=64).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
 }
 name! {
     /// `ExternalId` of AssumeRole (AWS STS API reference, AssumeRole, request parameters).
-    ExternalId, "an external id", "2 to 1224 letters, digits or any of _+=,.@:/-",
+    ExternalId, "an external id", NEVER, "2 to 1224 letters, digits or any of _+=,.@:/-",
     |text| (2..=1224).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c))
 }
@@ -139,14 +147,14 @@ fn is_iam_path(text: &str) -> bool {
 
 name! {
     /// The ARN of an IAM role (AWS IAM user guide, "IAM identifiers").
-    RoleArn, "the ARN of an IAM role", "like arn:aws:iam::111111111111:role/deploy",
+    RoleArn, "the ARN of an IAM role", ARN, "like arn:aws:iam::111111111111:role/deploy",
     |text| iam_parts(text).is_some_and(|(_, account, resource)| {
         is_account(account) && resource.strip_prefix("role/").is_some_and(is_iam_path)
     })
 }
 name! {
     /// The ARN of a managed IAM policy, AWS's own (account `aws`) included.
-    PolicyArn, "the ARN of an IAM policy", "like arn:aws:iam::aws:policy/ReadOnlyAccess",
+    PolicyArn, "the ARN of an IAM policy", ARN, "like arn:aws:iam::aws:policy/ReadOnlyAccess",
     |text| iam_parts(text).is_some_and(|(_, account, resource)| {
         (account == "aws" || is_account(account)) && resource.strip_prefix("policy/").is_some_and(is_iam_path)
     })
@@ -227,6 +235,19 @@ mod tests {
             (role.partition(), role.account(), role.role_name()),
             ("aws-cn", "222222222222", "deploy")
         );
+    }
+
+    #[test]
+    fn what_may_be_a_secret_in_the_wrong_place_is_not_quoted() {
+        let said = [
+            RoleArn::parse("marked").unwrap_err().to_string(),
+            ExternalId::parse("marked secret").unwrap_err().to_string(),
+            Region::parse("marked").unwrap_err().to_string(),
+            SessionName::parse("marked secret").unwrap_err().to_string(),
+        ];
+        assert!(said.iter().all(|text| !text.contains("marked")), "{said:?}");
+        let arn = RoleArn::parse("arn:aws:iam::1:role/x").unwrap_err().to_string();
+        assert!(arn.starts_with("\"arn:aws:iam::1:role/x\" is not the ARN"), "{arn}");
     }
 
     #[test]

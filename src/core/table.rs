@@ -1,7 +1,7 @@
 //! A table of a TOML file, read so that everything wrong in it is found at once.
 //!
-//! A reader asks a [`Table`] for its keys and notes in [`Findings`] what is wrong with them. It goes on after
-//! a fault and gives the best value it can; [`read`] hands that value out only if there was no fault at all.
+//! A reader asks a `Table` for its keys and notes in `Findings` what is wrong with them. It goes on after
+//! a fault and gives the best value it can; `read` hands that value out only if there was no fault at all.
 
 mod findings;
 mod value;

@@ -96,7 +96,7 @@ def test_nothing_that_is_secret_is_written_anywhere(broker, place, person, sts):
     ctl("status", "--json")
     place.write(catalog, good)
     place.write(shop / "serverless.yml", f"app: shop\nprovider: {{stage: dev\nkey: {misplaced}\n")
-    given += client(shop, AWS_SECRET_ACCESS_KEY=misplaced, BROKERD_STAGE=misplaced)
+    given += client(shop, AWS_SECRET_ACCESS_KEY=misplaced, STRIPE_KEY=misplaced)
     given += client(shop)
     for words in (["status", "--json"], ["why", "--last"], ["why", "--last", "--json"], ["why"], ["why", "--json"]):
         ctl(*words, STRIPE_KEY=misplaced)

@@ -248,23 +248,20 @@ mod tests {
                 "duration = \"3600\"",
                 "3:12: `duration`: a duration needs a unit after each number: d, h, m or s, as in 1h30m",
             ),
-            (
-                "region = \"Frankfurt\"",
-                "3:10: `region`: \"Frankfurt\" is not an AWS region: like eu-central-1",
-            ),
+            ("region = \"Frankfurt\"", "3:10: `region`: this is not an AWS region: like eu-central-1"),
             (
                 "session_name = \"x\"",
-                "3:16: `session_name`: \"x\" is not a session name: 2 to 64 letters, digits or any of \
+                "3:16: `session_name`: this is not a session name: 2 to 64 letters, digits or any of \
                  _+=,.@-",
             ),
             (
                 "external_id = \"x\"",
-                "3:15: `external_id`: \"x\" is not an external id: 2 to 1224 letters, digits or any of \
+                "3:15: `external_id`: this is not an external id: 2 to 1224 letters, digits or any of \
                  _+=,.@:/-",
             ),
             (
                 "policy_arns = [\"ReadOnlyAccess\", 1]",
-                "3:16: `policy_arns`: \"ReadOnlyAccess\" is not the ARN of an IAM policy: like \
+                "3:16: `policy_arns`: this is not the ARN of an IAM policy: like \
                  arn:aws:iam::aws:policy/ReadOnlyAccess\nc.toml:3:34: `policy_arns`: expected a string, \
                  found an integer",
             ),

@@ -48,7 +48,7 @@ impl Profile {
         let access_role = table
             .table("access_role", findings)
             .and_then(|table| access_role::read(table, &mut not_enforced, findings));
-        let secrets = read_secrets(name.as_ref(), table, findings);
+        let secrets = read_secrets(table, findings);
         let safeguards: Vec<_> = table
             .array("safeguards", findings)
             .into_iter()
@@ -65,16 +65,11 @@ impl Profile {
     }
 }
 
-/// The secrets of the profile with the name `profile`, if that is valid.
-fn read_secrets(
-    profile: Option<&ProfileName>,
-    table: Table<'_>,
-    findings: &mut Findings<'_>,
-) -> BTreeMap<SecretName, SecretSource> {
+fn read_secrets(table: Table<'_>, findings: &mut Findings<'_>) -> BTreeMap<SecretName, SecretSource> {
     let mut secrets = BTreeMap::new();
     for value in table.table("secrets", findings).into_iter().flat_map(Table::entries) {
         let name = value.parsed_key(SecretName::parse, findings);
-        let source = SecretSource::read(profile.zip(name.as_ref()), value, findings);
+        let source = SecretSource::read(value, findings);
         if let (Some(name), Some(source)) = (name, source) {
             secrets.insert(name, source);
         }

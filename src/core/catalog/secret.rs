@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::core::name::{ProfileName, SecretName};
 use crate::core::nearest::did_you_mean;
 use crate::core::table::{Findings, Table, Value};
 
@@ -52,15 +51,11 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
-    /// Reads the source of one secret; `owner` is its profile and its name, if those are valid. No fault
-    /// quotes what stands there: it may be the secret, put in the wrong place.
-    pub(super) fn read(
-        owner: Option<(&ProfileName, &SecretName)>,
-        value: Value<'_>,
-        findings: &mut Findings<'_>,
-    ) -> Option<Self> {
+    /// Reads the source of one secret. No fault quotes what stands there: it may be the secret, put in the wrong
+    /// place.
+    pub(super) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Self> {
         if let Some(word) = value.as_str() {
-            return read_word(owner, word, value, findings);
+            return read_word(word, value, findings);
         }
         let Some(table) = value.as_table() else {
             value.mistyped(EXPECTED, None, findings);
@@ -92,23 +87,13 @@ impl SecretSource {
     }
 }
 
-fn read_word(
-    owner: Option<(&ProfileName, &SecretName)>,
-    word: &str,
-    value: Value<'_>,
-    findings: &mut Findings<'_>,
-) -> Option<SecretSource> {
+fn read_word(word: &str, value: Value<'_>, findings: &mut Findings<'_>) -> Option<SecretSource> {
     if word == "keychain" {
         return Some(SecretSource::Keychain);
     }
-    // Only valid names go into a command that people paste into a shell.
-    let hint = did_you_mean(word, ["keychain"]).or_else(|| {
-        let (profile, secret) = owner?;
-        Some(format!("write \"keychain\" and run: brokerctl secret set --profile {profile} {secret}"))
-    });
     value.wrong(
         format_args!("expected {EXPECTED}; the secret itself does not belong in this file"),
-        hint,
+        did_you_mean(word, ["keychain"]),
         findings,
     );
     None
@@ -166,6 +151,7 @@ mod tests {
     use super::*;
     use crate::core::catalog::Catalog;
     use crate::core::catalog::tests::errors;
+    use crate::core::name::{ProfileName, SecretName};
     use std::path::Path;
 
     #[test]
@@ -204,7 +190,7 @@ mod tests {
                 "\"marked\"",
                 "2:5: `S`: expected \"keychain\" or a table such as { ssm = \"/name\" }; the secret \
                  itself does not belong \
-                 in this file (write \"keychain\" and run: brokerctl secret set --profile p S)",
+                 in this file",
             ),
             (
                 "\"keychian\"",
