@@ -5,10 +5,10 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
-use common::{CATALOG, CONFIG, Home, output_as_root, ran_as_ordinary_user, stderr, stdout};
+use common::{CATALOG, CONFIG, Home, output_as_root, program, ran_as_ordinary_user, stderr, stdout};
 
 #[test]
 fn root_is_refused() {

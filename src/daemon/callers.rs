@@ -112,10 +112,17 @@ impl Callers {
     }
 
     /// The running processes whose decision has ended, in the order of their numbers.
-    pub(super) fn affected(&self, catalog: Result<&Catalog, &str>, allowed: &AllowList) -> Vec<AffectedProcess> {
+    pub(super) fn affected(
+        &self,
+        catalog: Result<&Catalog, &str>,
+        allowed: &AllowList,
+    ) -> Vec<AffectedProcess> {
         self.review(catalog, allowed);
         let table = self.lock();
-        let ended = table.kept.iter().filter(|((process, _), kept)| kept.outcome.result.is_err() && peer::is_alive(*process));
+        let ended = table
+            .kept
+            .iter()
+            .filter(|((process, _), kept)| kept.outcome.result.is_err() && peer::is_alive(*process));
         let mut affected: Vec<_> = ended
             .map(|((process, _), kept)| AffectedProcess {
                 pid: process.pid,

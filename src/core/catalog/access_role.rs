@@ -291,7 +291,7 @@ mod tests {
         );
         assert_eq!(
             errors("[profiles.p.access_role]\nrole_arn = \"deploy\"\n"),
-            "c.toml:2:12: `role_arn`: \"deploy\" is not the ARN of an IAM role: like \
+            "c.toml:2:12: `role_arn`: this is not the ARN of an IAM role: like \
              arn:aws:iam::111111111111:role/deploy"
         );
     }
