@@ -211,8 +211,7 @@ impl Answerer {
             self.broker.refuse(way, &asking, refusal);
             return status(StatusCode::NOT_FOUND);
         }
-        let ended = matches!(asking.outcome.result, Err(Refusal::Ended { .. }));
-        let asking = if ended || own_name(&asking.outcome).as_deref() == Some(name) {
+        let asking = if own_name(&asking.outcome).as_deref() == Some(name) {
             asking
         } else {
             // By name a caller may ask for another stage of its own application, under every rule.

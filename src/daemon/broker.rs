@@ -208,12 +208,14 @@ impl Broker {
     /// and must not fill this user's disk with them: one line a minute is enough for all.
     pub(super) fn refuse_connection(&self, why: Unidentified) {
         const SILENCE: i64 = 60;
-        let (now, last) = (clock::now().0, self.counts.stranger_noted.load(Ordering::Relaxed));
-        if (last..last.saturating_add(SILENCE)).contains(&now) {
-            self.counts.refusals.fetch_add(1, Ordering::Relaxed);
-            return;
+        if matches!(why, Unidentified::OtherUser { .. }) {
+            let (now, last) = (clock::now().0, self.counts.stranger_noted.load(Ordering::Relaxed));
+            if (last..last.saturating_add(SILENCE)).contains(&now) {
+                self.counts.refusals.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            self.counts.stranger_noted.store(now, Ordering::Relaxed);
         }
-        self.counts.stranger_noted.store(now, Ordering::Relaxed);
         let refusal = Refusal::from(why);
         let outcome = Outcome::refused(refusal.clone());
         self.record(Record::refusal(clock::now(), Way::Imds, None, &outcome, refusal));

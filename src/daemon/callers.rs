@@ -63,6 +63,8 @@ struct Kept {
     given: Arc<Decision>,
     /// The same, or that it has ended.
     outcome: Arc<Outcome>,
+    /// Whether somebody who edits the catalog was told of its end.
+    told: bool,
 }
 
 /// Under what a decision is kept: by name a process may have one for each stage.
@@ -111,29 +113,37 @@ impl Callers {
         }
     }
 
-    /// The running processes whose decision has ended, in the order of their numbers.
+    /// The running processes whose decision the catalog has ended and that nobody was told of yet, in the order of
+    /// their numbers.
     pub(super) fn affected(
         &self,
         catalog: Result<&Catalog, &str>,
         allowed: &AllowList,
     ) -> Vec<AffectedProcess> {
         self.review(catalog, allowed);
-        let table = self.lock();
-        let ended = table
+        let mut table = self.lock();
+        let mut affected: Vec<_> = table
             .kept
-            .iter()
-            .filter(|((process, _), kept)| kept.outcome.result.is_err() && peer::is_alive(*process));
-        let mut affected: Vec<_> = ended
-            .map(|((process, _), kept)| AffectedProcess {
-                pid: process.pid,
-                name: kept.caller.name(),
-                directory: kept.caller.directory.clone(),
-                app: kept.given.app.clone(),
-                stage: kept.given.stage.clone(),
-                profile: kept.given.profile.name.clone(),
+            .iter_mut()
+            .filter(|((process, _), kept)| {
+                kept.outcome.result.is_err() && !kept.told && peer::is_alive(*process)
+            })
+            // One that ended because its project was denied is no matter of the catalog.
+            .filter(|(_, kept)| allowed.find(&kept.given.config, kept.given.place.as_ref()).is_some())
+            .map(|((process, _), kept)| {
+                kept.told = true;
+                AffectedProcess {
+                    pid: process.pid,
+                    name: kept.caller.name(),
+                    directory: kept.caller.directory.clone(),
+                    app: kept.given.app.clone(),
+                    stage: kept.given.stage.clone(),
+                    profile: kept.given.profile.name.clone(),
+                }
             })
             .collect();
-        affected.sort_by_key(|process| process.pid);
+        affected.sort_by(|left, right| (left.pid, &left.stage).cmp(&(right.pid, &right.stage)));
+        affected.dedup();
         affected
     }
 
@@ -216,6 +226,7 @@ impl Callers {
             caller: gathered.named.clone(),
             given: given.clone(),
             outcome: outcome.clone(),
+            told: false,
         };
         let mut table = self.lock();
         table.kept.insert(key, kept);

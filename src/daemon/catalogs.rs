@@ -17,6 +17,9 @@ enum Seen {
     Unknown,
     Missing,
     There(Stamp),
+    /// There, and others could have written it: who may write to the directories above is no property of the
+    /// file, so that is asked anew each time.
+    Untrusted(Stamp),
 }
 
 impl Seen {
@@ -78,9 +81,13 @@ impl Catalogs {
     }
 
     fn unchanged(&self) -> Option<InForce> {
-        let now = Seen::of(Stamp::of(&self.path));
+        let now = Stamp::of(&self.path);
         let state = self.lock();
-        (state.seen == now).then(|| state.catalog.clone())
+        let unchanged = match &state.seen {
+            Seen::Untrusted(stamp) => now == Some(*stamp) && trusted(&self.path).is_err(),
+            seen => *seen == Seen::of(now),
+        };
+        unchanged.then(|| state.catalog.clone())
     }
 
     async fn read(&self) -> InForce {
@@ -88,10 +95,12 @@ impl Catalogs {
             Ok((stamp, text)) => (Seen::There(stamp), parse(&self.path, &text)),
             Err(faults) => (Seen::of(Stamp::of(&self.path)), Err(faults)),
         };
-        // Who may write to the directories above is no property of the file: it is asked anew each time it is wrong.
         let trusted = trusted(&self.path);
         let mut state = self.lock();
-        state.seen = if trusted.is_ok() { stamp } else { Seen::Unknown };
+        state.seen = match stamp {
+            Seen::There(stamp) if trusted.is_err() => Seen::Untrusted(stamp),
+            seen => seen,
+        };
         match trusted.and(result) {
             Ok(catalog) => {
                 tracing::info!(

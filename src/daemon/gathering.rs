@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::core::allowed::{AllowList, RepositoryPlace};
 use crate::core::audit::AuditedCaller;
-use crate::core::caller::{Caller, Process, ProcessId};
+use crate::core::caller::{Caller, Process, ProcessId, Unidentified};
 use crate::core::decision::{Inquiry, Project};
 use crate::core::fault::Fault;
 use crate::core::name::Stage;
@@ -130,6 +130,10 @@ pub(super) fn gather(
         trust::check(path).map_err(refused)?;
     }
     let environment = observer.environment(process);
+    // What was read of it belongs together only if it runs the same program still.
+    if !peer::is_unchanged(process, caller.directory_id, caller.image) {
+        return Err(refused(Unidentified::Changed.into()));
+    }
     let cli = match &question.imagined_stage {
         Some(stage) => GatheredCli::Serverless(Invocation::imagined(stage), environment.clone()),
         // An imagined directory is not the ancestors', so none of them can be a CLI of its project.

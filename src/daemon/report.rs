@@ -62,8 +62,10 @@ impl Broker {
         let mut shown: HashSet<_> = outcome.result.iter().map(|decision| decision.role_name()).collect();
         let mut rows = vec![self.row(project, &outcome)];
         rows[0].notes.extend(stale.map(|fault| format!("its last good reading counts: {fault}")));
+        let (catalog, allowed) = (self.catalogs.current().await, self.permissions.current());
+        let catalog = catalog.as_deref().map_err(String::as_str);
         for decision in self.sessions.decisions(&project.config) {
-            if shown.insert(decision.role_name()) {
+            if decision.ended(catalog, &allowed).is_none() && shown.insert(decision.role_name()) {
                 let outcome = Outcome {
                     app: Some(decision.app.clone()),
                     stage: Some(decision.stage.clone()),

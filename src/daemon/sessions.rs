@@ -245,11 +245,19 @@ impl Sessions {
             self.fly(&request, slot);
         }
         tokio::time::sleep(expires.remaining(clock::now())).await;
-        let mut slots = self.lock();
-        if slots.get(&request).is_some_and(|slot| {
-            slot.session.as_ref().is_some_and(|session| session.credentials.expires() == expires)
-        }) {
-            slots.remove(&request);
+        let under_way = {
+            let mut slots = self.lock();
+            let Some(slot) = slots.get_mut(&request) else { return };
+            if slot.session.as_ref().is_some_and(|session| session.credentials.expires() == expires) {
+                slot.session = None;
+            }
+            slot.flight.is_some() || slot.failure.is_some()
+        };
+        if under_way {
+            // Whoever is asking, or wants to know what failed, still needs the rest.
+            self.forget(request).await;
+        } else {
+            self.lock().remove(&request);
         }
     }
 

@@ -74,7 +74,7 @@ impl ProvideCredentials for LeftOut {
 
 fn sorted(source: &Source, error: &CredentialsError) -> IssueError {
     let (source_name, why) = (name(source), words(error));
-    let lower = why.to_ascii_lowercase();
+    let lower = whole(error).to_ascii_lowercase();
     if lower.contains("expired") {
         return IssueError::BaseCredentialsExpired { source_name, why };
     }
@@ -86,15 +86,20 @@ fn sorted(source: &Source, error: &CredentialsError) -> IssueError {
     }
 }
 
-/// An error with its causes, on one line and not endless.
+/// An error with its causes, on one line and not endless, for people.
 pub(super) fn words(error: &(dyn std::error::Error + 'static)) -> String {
     const LONGEST: usize = 400;
+    let line = whole(error);
+    // What a credential helper wrote to its standard error may be anything, a trace of its secrets included.
+    let line = line.split("Stderr:").next().unwrap_or_default().trim_end();
+    line.chars().take(LONGEST).collect()
+}
+
+/// An error with its causes. Never shown: see [`words`].
+fn whole(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let mut parts: Vec<String> = chain.map(ToString::to_string).collect();
     // Many errors repeat the text of their cause.
     parts.dedup_by(|cause, above| above.contains(cause.as_str()));
-    let line: String = parts.join(": ").split_whitespace().collect::<Vec<_>>().join(" ");
-    // What a credential helper wrote to its standard error may be anything, a trace of its secrets included.
-    let line = line.split("Stderr:").next().unwrap_or_default().trim_end();
-    line.chars().take(LONGEST).collect()
+    parts.join(": ").split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -49,7 +49,7 @@ fn trusted(bundle: Option<&Path>) -> Result<TrustStore, HttpsError> {
     Ok(TrustStore::default())
 }
 
-/// A client with one pool of connections. It trusts the system's certificates, or those of `bundle`
+/// A client with one pool of connections for each set of timeouts. It trusts the system's certificates, or those of `bundle`
 /// (`AWS_CA_BUNDLE`), and follows the proxy variables as other AWS tools do.
 pub fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, HttpsError> {
     let tls = TlsContext::builder()

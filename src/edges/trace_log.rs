@@ -9,13 +9,14 @@ use tracing_subscriber::{Layer, fmt};
 
 /// Begins to log, at the level of `RUST_LOG` (`info` without it).
 ///
-/// Libraries are heard from `warn` on, whatever `RUST_LOG` says: below that the AWS SDK writes requests as it
-/// signs them and answers as they come, session tokens included.
+/// Libraries are heard from `warn` on, whatever `RUST_LOG` says, and the AWS SDK not at all: it writes requests as
+/// it signs them, answers as they come, and as a warning all that a failing credential helper said. What of it
+/// matters is in our own errors.
 pub fn begin() {
     let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let harmless = FilterFn::new(|event| {
-        let own = event.target() == "brokerd" || event.target().starts_with("brokerd::");
-        own || *event.level() <= Level::WARN
+        let is_of = |library: &str| event.target().starts_with(library);
+        is_of("brokerd") || (!is_of("aws_") && *event.level() <= Level::WARN)
     });
     let lines = fmt::layer()
         .with_writer(std::io::stderr)

@@ -119,6 +119,22 @@ def test_nothing_that_is_secret_is_written_anywhere(broker, place, person, sts):
     assert found(set(secrets), texts) == []
 
 
+def test_what_a_failing_helper_says_is_not_repeated(broker, place, person, sts):
+    broker.environment["RUST_LOG"] = "trace"
+    said = "helperSecretMarked0123456789abcdef"
+    place.catalog({"shop": {"dev": SHOP}})
+    shop = place.serverless("shop", app="shop")
+    place.write(place.home / ".aws/config", f"[profile work]\ncredential_process = sh -c 'echo {said} >&2; exit 1'\n")
+    (place.home / ".aws/credentials").unlink(missing_ok=True)
+    broker.start()
+    broker.allow(shop)
+    assert broker.ask(shop).status == 403
+    assert broker.refusals()[-1]["refusal"]["why"]["error"] == "no-base-credentials"
+    texts = files(place.home / ".local", place.runtime) | {"log": broker.log.read_text()}
+    texts["status"], texts["why"] = broker.ctl("status").stdout, broker.sentences()
+    assert found([said], texts) == []
+
+
 def test_files_are_the_users_alone(broker, place):
     place.catalog({"shop": {"*": SHOP}})
     shop = place.serverless("shop", app="shop")

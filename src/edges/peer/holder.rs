@@ -80,8 +80,11 @@ impl Holders {
     /// sockets of a process that is no longer above it. So nobody outside its line may hold the socket.
     fn only_line(&self, top: Holder, inode: u32) -> Result<Holder, Unidentified> {
         for pid in self.newest_first() {
-            let in_line = pid == top.process.pid || self.ancestors(pid).any(|above| above == top.process.pid);
-            if !in_line && let Some(other) = try_process(pid, inode, &mut Vec::new()) {
+            // Descriptors first: few hold the socket, and only their ancestors matter.
+            if pid != top.process.pid
+                && let Some(other) = try_process(pid, inode, &mut Vec::new())
+                && !self.ancestors(pid).any(|above| above == top.process.pid)
+            {
                 let other = self.climb(other, inode);
                 return Err(Unidentified::Shared { first: other.process.pid, second: top.process.pid });
             }
@@ -129,8 +132,8 @@ fn try_process(pid: u32, inode: u32, hidden: &mut Vec<u32>) -> Option<Holder> {
     }
 }
 
-/// Whether a process certainly still has the parent that it was born to: it shares that one's session. One whose
-/// parent ended is given to a process that began the session, or another one.
+/// Whether a process still has the parent that it was born to, as its session tells: one whose parent ended is given
+/// to init or to a supervisor, which has a session of its own.
 fn is_born_where_it_is(id: ProcessId) -> bool {
     let Some(parent) = process::parent(id.pid).filter(|parent| *parent > 1) else { return false };
     let session = process::session(id.pid);
