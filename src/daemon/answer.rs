@@ -18,7 +18,7 @@ use crate::core::imds::{self, InstanceFacts, Leaf, Miss, Route};
 use crate::core::name::{App, Stage};
 use crate::core::refusal::{Refusal, RefusalClass};
 use crate::core::token::{Claims, TOKEN_HEADER, TTL_HEADER, parse_ttl};
-use crate::edges::peer::{Holding, Socket};
+use crate::edges::peer::{Holding, Observer, Socket};
 use crate::edges::{clock, random};
 
 /// AWS clients give up after a second, so an answer that needs STS waits less.
@@ -158,9 +158,16 @@ impl Answerer {
     }
 
     /// Whether a process holds this connection's other end now. It is asked for each request: a connection can be
-    /// handed on.
+    /// handed on. A process that this connection knows cannot have become another with the same pid meanwhile,
+    /// since that one would not hold it.
     fn holds(&self, process: ProcessId, descriptor: u32) -> Option<Holding> {
-        let holding = self.broker.observer.check(self.client.socket, process, descriptor)?;
+        let is_known = self.client.known().is_some_and(|known| known.process == process);
+        let socket = self.client.socket;
+        let holding = if is_known {
+            Observer::holds(socket, process, descriptor)
+        } else {
+            self.broker.observer.check(socket, process, descriptor)
+        }?;
         self.client.learn(holding);
         Some(holding)
     }

@@ -133,9 +133,7 @@ impl Broker {
         decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, IssueError> {
-        let request = self.request(decision);
-        self.sessions.begin(&request, decision);
-        self.sessions.get(&request, patience).await
+        self.sessions.get(&self.request(decision), Some(decision), patience).await
     }
 
     /// Begins to ask for what a process will want.
@@ -185,6 +183,9 @@ impl Broker {
         decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, Refusal> {
+        if let Some(session) = self.sessions.begin(&self.request(decision), decision) {
+            return Ok(session);
+        }
         let session = self.session(decision, patience).await?;
         let catalog = self.catalogs.current().await;
         match decision.ended(catalog.as_deref().map_err(String::as_str), &self.permissions.current()) {

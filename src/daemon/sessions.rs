@@ -95,9 +95,14 @@ impl Sessions {
     }
 
     /// A session that may be served now, waiting at most `patience` for one under way. Whoever stops waiting
-    /// does not stop the call.
-    pub(super) async fn get(&self, request: &SessionRequest, patience: Duration) -> Outcome {
-        let mut flight = match self.look(request) {
+    /// does not stop the call. `decision` is kept in mind, so that `status` can name what the session is for.
+    pub(super) async fn get(
+        &self,
+        request: &SessionRequest,
+        decision: Option<&Arc<Decision>>,
+        patience: Duration,
+    ) -> Outcome {
+        let mut flight = match self.look(request, decision) {
             Look::Served(session) => return Ok(session),
             Look::Failed(error) => return Err(error),
             Look::UnderWay(flight) => flight,
@@ -110,11 +115,11 @@ impl Sessions {
         }
     }
 
-    /// Sees to it that a session is under way, without waiting, and keeps in mind for which decision.
-    pub(super) fn begin(&self, request: &SessionRequest, decision: &Arc<Decision>) {
-        self.look(request);
-        if let Some(slot) = self.lock().get_mut(request) {
-            slot.decision = Some(decision.clone());
+    /// A session that may be served at once; if there is none, one is under way then.
+    pub(super) fn begin(&self, request: &SessionRequest, decision: &Arc<Decision>) -> Option<Arc<Session>> {
+        match self.look(request, Some(decision)) {
+            Look::Served(session) => Some(session),
+            Look::Failed(_) | Look::UnderWay(_) => None,
         }
     }
 
@@ -145,11 +150,17 @@ impl Sessions {
         });
     }
 
-    fn look(&self, request: &SessionRequest) -> Look {
+    fn look(&self, request: &SessionRequest, decision: Option<&Arc<Decision>>) -> Look {
         let now = clock::now();
         let mut slots = self.lock();
-        let slot = slots.entry(request.clone()).or_default();
+        if !slots.contains_key(request) {
+            slots.insert(request.clone(), Slot::default());
+        }
+        let Some(slot) = slots.get_mut(request) else { unreachable!("it was put there just now") };
         slot.last_used = Some(now);
+        if let Some(decision) = decision {
+            slot.decision = Some(decision.clone());
+        }
         let known = slot.session.as_ref().map(|session| {
             (session.clone(), lease(session.credentials.issued(), session.credentials.expires(), now))
         });

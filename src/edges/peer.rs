@@ -144,14 +144,19 @@ impl Observer {
 
     /// Whether `claimed` holds the socket, and where: what a token saves is the search, not this check.
     pub fn check(&self, socket: Socket, claimed: ProcessId, descriptor: u32) -> Option<Holding> {
+        let found = Self::holds(socket, claimed, descriptor)?;
+        // The start time last: if it is right now, all of the above was that process.
+        is_alive(claimed).then_some(found)
+    }
+
+    /// Whether whoever has the pid of `claimed` now holds the socket.
+    pub fn holds(socket: Socket, claimed: ProcessId, descriptor: u32) -> Option<Holding> {
         let descriptor = if holder::holds_at(claimed.pid, socket.inode, descriptor) {
             descriptor
         } else {
             holder::descriptor_of(claimed.pid, socket.inode).ok()??
         };
-        // The start time last: if it is right now, all of the above was that process.
-        (process::start(claimed.pid) == Some(claimed.start))
-            .then_some(Holding { process: claimed, descriptor })
+        Some(Holding { process: claimed, descriptor })
     }
 
     /// Everything about a process that a decision may depend on, but for its environment. A relay is refused here.

@@ -89,7 +89,7 @@ async fn a_thousand_callers_of_a_cold_role_make_one_call() {
     let callers: Vec<_> = (0..1000)
         .map(|_| {
             let sessions = sessions.clone();
-            tokio::spawn(async move { sessions.get(&request("one"), LONG).await.unwrap() })
+            tokio::spawn(async move { sessions.get(&request("one"), None, LONG).await.unwrap() })
         })
         .collect();
     sts.let_go.add_permits(1);
@@ -98,7 +98,7 @@ async fn a_thousand_callers_of_a_cold_role_make_one_call() {
     }
     assert_eq!((sts.calls(), sessions.calls()), (1, 1));
     sts.let_go.add_permits(1);
-    sessions.get(&request("another"), LONG).await.unwrap();
+    sessions.get(&request("another"), None, LONG).await.unwrap();
     assert_eq!(sts.calls(), 2, "another request is another session");
 }
 
@@ -106,9 +106,9 @@ async fn a_thousand_callers_of_a_cold_role_make_one_call() {
 async fn the_call_goes_on_when_its_first_caller_leaves() {
     let sts = HeldBack::new(HOUR);
     let sessions = Sessions::new(sts.clone());
-    assert_eq!(sessions.get(&request("one"), Duration::ZERO).await.unwrap_err(), IssueError::Pending);
+    assert_eq!(sessions.get(&request("one"), None, Duration::ZERO).await.unwrap_err(), IssueError::Pending);
     sts.let_go.add_permits(1);
-    sessions.get(&request("one"), LONG).await.unwrap();
+    sessions.get(&request("one"), None, LONG).await.unwrap();
     assert_eq!(sts.calls(), 1);
 }
 
@@ -117,12 +117,12 @@ async fn a_panic_is_an_error_for_all_who_wait_and_the_next_call_is_new() {
     let sts = HeldBack::new(Way::Panic);
     let sessions = Sessions::new(sts.clone());
     let other = sessions.clone();
-    let waiting = tokio::spawn(async move { other.get(&request("one"), LONG).await });
+    let waiting = tokio::spawn(async move { other.get(&request("one"), None, LONG).await });
     sts.let_go.add_permits(1);
-    for outcome in [sessions.get(&request("one"), LONG).await, waiting.await.unwrap()] {
+    for outcome in [sessions.get(&request("one"), None, LONG).await, waiting.await.unwrap()] {
         assert!(matches!(outcome, Err(IssueError::Internal { .. })), "{outcome:?}");
     }
-    let _ = sessions.get(&request("one"), LONG).await;
+    let _ = sessions.get(&request("one"), None, LONG).await;
     assert_eq!(sts.calls(), 2);
 }
 
@@ -133,7 +133,7 @@ async fn a_failure_is_remembered_for_a_while() {
     sts.let_go.add_permits(1);
     let sessions = Sessions::new(sts.clone());
     for _ in 0..20 {
-        assert_eq!(sessions.get(&request("one"), LONG).await.unwrap_err(), denied);
+        assert_eq!(sessions.get(&request("one"), None, LONG).await.unwrap_err(), denied);
     }
     assert_eq!(sts.calls(), 1);
     assert_eq!(sessions.state(&request("one")), (None, Some(denied)));
@@ -144,10 +144,10 @@ async fn a_session_that_is_due_is_served_while_the_next_is_fetched() {
     let sts = HeldBack::new(Way::Give { age: 2000, life: 3600 });
     let sessions = Sessions::new(sts.clone());
     sts.let_go.add_permits(1);
-    assert_eq!(sessions.get(&request("one"), LONG).await.unwrap().credentials.access_key_id(), "ASIA1");
-    let due = sessions.get(&request("one"), Duration::ZERO).await.unwrap();
+    assert_eq!(sessions.get(&request("one"), None, LONG).await.unwrap().credentials.access_key_id(), "ASIA1");
+    let due = sessions.get(&request("one"), None, Duration::ZERO).await.unwrap();
     assert_eq!(due.credentials.access_key_id(), "ASIA1");
-    let again = sessions.get(&request("one"), Duration::ZERO).await.unwrap();
+    let again = sessions.get(&request("one"), None, Duration::ZERO).await.unwrap();
     assert_eq!(again.credentials.access_key_id(), "ASIA1");
     tokio::task::yield_now().await;
     assert!(sts.calls() <= 3, "{} calls", sts.calls());
@@ -158,9 +158,9 @@ async fn an_expired_session_is_never_served() {
     let sts = HeldBack::new(Way::Give { age: 4000, life: 3600 });
     let sessions = Sessions::new(sts.clone());
     sts.let_go.add_permits(1);
-    let _ = sessions.get(&request("one"), LONG).await;
+    let _ = sessions.get(&request("one"), None, LONG).await;
     sts.let_go.forget_permits(1);
-    let outcome = sessions.get(&request("one"), Duration::ZERO).await;
+    let outcome = sessions.get(&request("one"), None, Duration::ZERO).await;
     assert_eq!(outcome.unwrap_err(), IssueError::Pending);
     assert_eq!(sessions.state(&request("one")).0, None);
 }
@@ -170,14 +170,14 @@ async fn a_session_in_use_is_renewed_at_about_half_its_life_and_another_forgotte
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
     let sessions = Sessions::new(sts.clone());
-    sessions.get(&request("used"), LONG).await.unwrap();
+    sessions.get(&request("used"), None, LONG).await.unwrap();
     assert_eq!(sts.calls(), 1);
     // Only the runtime's clock moves here, so what is renewed is renewed by the timer alone.
     tokio::time::sleep(Duration::from_mins(31)).await;
     assert_eq!(sts.calls(), 2);
 
     let slot = |name: &str| sessions.lock().contains_key(&request(name));
-    sessions.get(&request("left"), LONG).await.unwrap();
+    sessions.get(&request("left"), None, LONG).await.unwrap();
     sessions.lock().get_mut(&request("left")).unwrap().last_used = None;
     sessions.lock().get_mut(&request("used")).unwrap().last_used = None;
     tokio::time::sleep(Duration::from_hours(2)).await;
@@ -190,7 +190,7 @@ async fn a_role_that_the_catalog_drops_takes_its_sessions_along() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
     let sessions = Sessions::new(sts.clone());
-    sessions.get(&request("one"), LONG).await.unwrap();
+    sessions.get(&request("one"), None, LONG).await.unwrap();
     let with = "[profiles.x.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
     let path = std::path::Path::new("catalog.toml");
     sessions.retain(&Catalog::parse(path, with).unwrap());

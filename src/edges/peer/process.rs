@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use rustix::fs::{Mode, OFlags, open};
+
 use crate::core::caller::{Image, Process, ProcessId};
 
 /// The 22nd field of `/proc/PID/stat`. The second is the name in parentheses, which may hold anything, so fields
@@ -13,33 +15,45 @@ const START: usize = 19;
 
 /// The start time of a process, in clock ticks since boot; `None` if it is not there.
 pub(super) fn start(pid: u32) -> Option<u64> {
-    field(pid, START)?.parse().ok()
+    field(pid, START)
 }
 
 /// What a process runs, and its start time, from one look.
 pub(super) fn image(pid: u32) -> Option<(u64, Image)> {
     /// Start of the code and of the stack, then both ends of arguments and environment.
     const PLACES: [usize; 6] = [23, 25, 45, 46, 47, 48];
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().collect();
-    let number = |position: usize| fields.get(position)?.parse().ok();
-    let mut image = [0; 6];
-    for (place, position) in image.iter_mut().zip(PLACES) {
-        *place = number(position)?;
+    let mut buffer = [0; LONGEST_STAT];
+    let (mut start, mut image, mut found) = (None, [0; 6], 0);
+    for (position, field) in stat(pid, &mut buffer)?.enumerate() {
+        if position == START {
+            start = field.parse().ok();
+        } else if PLACES.get(found) == Some(&position) {
+            image[found] = field.parse().ok()?;
+            found += 1;
+        }
     }
-    Some((number(START)?, Image(image)))
+    (found == PLACES.len()).then_some((start?, Image(image)))
 }
 
 /// The process that started a process, or that it was given to when that one ended.
 pub(super) fn parent(pid: u32) -> Option<u32> {
-    field(pid, 1)?.parse().ok()
+    field(pid, 1)
 }
 
 /// A field of `/proc/PID/stat`, counted from the one after the name.
-fn field(pid: u32, position: usize) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = &stat[stat.rfind(')')? + 1..];
-    after_name.split_ascii_whitespace().nth(position).map(str::to_owned)
+fn field<T: std::str::FromStr>(pid: u32, position: usize) -> Option<T> {
+    stat(pid, &mut [0; LONGEST_STAT])?.nth(position)?.parse().ok()
+}
+
+/// Fifty-two fields of at most twenty digits, and a name.
+const LONGEST_STAT: usize = 2048;
+
+/// The fields of `/proc/PID/stat` after the name, by one read into a buffer of the caller: this runs for each request.
+fn stat(pid: u32, buffer: &mut [u8; LONGEST_STAT]) -> Option<std::str::SplitAsciiWhitespace<'_>> {
+    let file = open(format!("/proc/{pid}/stat"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let length = rustix::io::read(&file, &mut buffer[..]).ok()?;
+    let stat = std::str::from_utf8(buffer.get(..length)?).ok()?;
+    Some(stat[stat.rfind(')')? + 1..].split_ascii_whitespace())
 }
 
 /// The user whose process it is, to the eyes of `/proc`: root's for one that hides itself.
@@ -93,7 +107,7 @@ pub(super) fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
 
 /// The session of a process: the process id of its leader.
 pub(super) fn session(pid: u32) -> Option<u32> {
-    field(pid, 3)?.parse().ok()
+    field(pid, 3)
 }
 
 /// The texts of a file in which each ends with NUL. A process title leaves a tail of NULs behind.
