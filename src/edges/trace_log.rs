@@ -2,7 +2,7 @@
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::{EnvFilter, FilterFn};
+use tracing_subscriber::filter::{FilterFn, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -13,7 +13,10 @@ use tracing_subscriber::{Layer, fmt};
 /// it signs them, answers as they come, and as a warning all that a failing credential helper said. What of it
 /// matters is in our own errors.
 pub fn begin() {
-    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let wanted = std::env::var("RUST_LOG").ok().map(|text| text.parse::<Targets>());
+    let unreadable = matches!(wanted, Some(Err(_)));
+    let wanted =
+        wanted.and_then(Result::ok).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let harmless = FilterFn::new(|event| {
         let is_of = |library: &str| event.target().starts_with(library);
         is_of("brokerd") || (!is_of("aws_") && *event.level() <= Level::WARN)
@@ -25,4 +28,7 @@ pub fn begin() {
         .with_filter(harmless);
     // A second call, as in tests that start several daemons in one process, changes nothing.
     let _ = tracing_subscriber::registry().with(wanted).with(lines).try_init();
+    if unreadable {
+        tracing::warn!("RUST_LOG cannot be read, so the level is info; write it like info or brokerd=debug");
+    }
 }
