@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -64,13 +65,20 @@ class Broker:
         raise AssertionError(f"brokerd never said {word}:\n{self.log.read_text()}")
 
     def stop(self):
-        """Ends it by SIGTERM: a clean exit, and nothing that it let go wrong."""
+        """Ends it by SIGTERM, unless it has ended: a clean exit, and nothing that it let go wrong."""
         if self.process is None:
             return
+        code = self.end(signal.SIGTERM)
+        text = self.log.read_text()
+        assert code == 0, f"brokerd ended with {code}:\n{text}"
+        assert "panicked" not in text, text
+
+    def end(self, number):
+        """Ends it by a signal, and gives the exit code; one that does not end is killed and raises."""
         process, self.process = self.process, None
         try:
-            process.terminate()
-            code = process.wait(20)
+            process.send_signal(number)
+            return process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -78,9 +86,6 @@ class Broker:
         finally:
             self._notify.close()
             os.unlink(self.place.root / "notify")
-        text = self.log.read_text()
-        assert code == 0, f"brokerd ended with {code}:\n{text}"
-        assert "panicked" not in text, text
 
     def ctl(self, *words, cwd=None, env=None, code=0):
         """Runs brokerctl; `code` is what it must exit with."""

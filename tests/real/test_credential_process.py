@@ -56,12 +56,13 @@ def test_the_document_is_what_sdks_read(broker, shop, sts):
 
 def test_the_caller_is_the_parent_and_not_brokerctl(broker, shop, person):
     # A shell in the project starts brokerctl elsewhere: the one who gets the keys is the shell.
-    argv = ["sh", "-c", f"(cd / && exec {broker.programs.brokerctl} credential-process); true"]
-    done = person.run(argv, cwd=shop, env=broker.client_environment())
+    argv = ["/bin/sh", "-c", f"(cd / && exec {broker.programs.brokerctl} credential-process); true"]
+    with person.start(argv, cwd=shop, env=broker.client_environment()) as shell:
+        document = json.loads(shell.communicate(timeout=60)[0])
     records = [json.loads(line) for line in (broker.place.state / "audit.jsonl").read_text().splitlines()]
     [record] = [record for record in records if record["way"] == "credential-process"]
-    assert record["caller"]["directory"] in (str(shop), "/")
-    assert ("AccessKeyId" in done.stdout) == (record["caller"]["directory"] == str(shop))
+    assert (record["caller"]["pid"], record["caller"]["directory"]) == (shell.pid, str(shop))
+    assert record["access_key_id"] == document["AccessKeyId"]
 
 
 def test_issues_are_in_the_audit_log(broker, shop, sts):

@@ -30,3 +30,17 @@ def test_a_forking_parent_and_its_children_each_get_their_own(broker, place, per
     assert sum(children.values()) >= rounds / 20 and counts["started"]["programs"] >= rounds / 20, counts
     assert counts["started"]["forks"] >= rounds / 20, counts
     print(counts["started"], children)
+
+
+def test_a_connection_shared_with_a_daemon_elsewhere_is_never_the_daemons(broker, place, person, sts):
+    place.catalog({"shop": {"*": SHOP}, "blog": {"*": BLOG}})
+    shop, blog = place.serverless("shop", app="shop"), place.serverless("blog", app="blog")
+    broker.start()
+    broker.allow(shop, blog)
+    assert (broker.ask(shop).role, broker.ask(blog).role) == (SHOP.name, BLOG.name)
+    done = person.run(broker.python("shared.py", blog), cwd=shop, env=broker.client_environment())
+    said = json.loads(done.stdout)
+    assert said["shared"] == 404 or sts.role_of(said["shared"]) == SHOP.name, said
+    assert sts.role_of(said["alone"]) == SHOP.name
+    if said["shared"] == 404:
+        assert "shared" in broker.refused()[-1]["why"]

@@ -58,7 +58,7 @@ def test_a_failure_reaches_the_user_by_name(broker, shop, sts, failure):
         assert time.monotonic() < deadline, "the failure is remembered for longer than it says"
 
 
-@pytest.mark.parametrize("failure", [Failure.ACCESS_DENIED, Failure.THROTTLING], ids=lambda failure: failure.name.lower())
+@pytest.mark.parametrize("failure", [Failure.ACCESS_DENIED, Failure.THROTTLING], ids=["access_denied", "throttling"])
 def test_many_callers_of_a_failing_role_are_no_storm(broker, shop, sts, person, failure):
     sts.fail(SHOP.name, failure)
     env = broker.client_environment(BROKERD_STAGE="prod")

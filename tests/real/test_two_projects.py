@@ -38,11 +38,15 @@ def identities(broker, directories):
 
 
 def test_twenty_boto3_at_once_each_act_as_their_projects_role(broker, two, sts, person):
+    # `allow` has fetched ahead; a daemon that was started anew has nothing, so that all twenty find it cold.
+    broker.stop()
+    broker.start()
+    earlier = len(sts.assumed())
     directories = [two[number % 2] for number in range(20)]
     arns = identities(broker, directories)
     expected = [SHOP.assumed(f"brokerd-{person.name}-shop-dev"), BLOG.assumed(f"brokerd-{person.name}-blog-prod")]
     assert arns == [expected[number % 2] for number in range(20)]
-    assert sorted(call.role for call in sts.assumed()) == [BLOG.name, SHOP.name]
+    assert sorted(call.role for call in sts.assumed()[earlier:]) == [BLOG.name, SHOP.name]
     signed = {sts.role_of(call.access_key) for call in sts.calls("GetCallerIdentity")}
     assert signed == {SHOP.name, BLOG.name}
 
