@@ -5,6 +5,7 @@
 
 pub mod allowed;
 pub mod audit;
+pub mod cache;
 pub mod caller;
 pub mod catalog;
 pub mod catalog_edit;
@@ -17,12 +18,14 @@ pub mod duration;
 pub mod fault;
 pub mod imds;
 pub mod issue;
+pub mod keychain;
 pub mod lease;
 pub mod line_diff;
 pub mod moment;
 pub mod name;
 pub mod nearest;
 pub mod protocol;
+pub mod recent;
 pub mod refusal;
 pub mod relay;
 pub mod serverless;

@@ -7,6 +7,7 @@ mod catalogs;
 mod control;
 mod endpoint;
 mod gathering;
+mod keeper;
 mod main;
 mod permissions;
 mod projects;

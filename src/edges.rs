@@ -12,6 +12,7 @@ pub mod control_socket;
 pub mod directories;
 pub mod harden;
 pub mod https;
+pub mod keychain;
 pub mod listen;
 pub mod peer;
 pub mod project_file;

@@ -20,6 +20,7 @@ use brokerd::core::session::SessionRequest;
 use brokerd::daemon::{Broker, Listeners, Parts, run};
 use brokerd::edges::control_socket::ControlSocket;
 use brokerd::edges::directories::Directories;
+use brokerd::edges::keychain::{Chosen, How};
 use brokerd::edges::sts::{Issuer, Issuing};
 use brokerd::edges::{allow_file, clock, listen};
 use tokio::sync::{Notify, Semaphore};
@@ -125,7 +126,7 @@ impl Daemon {
             });
         }
         allow_file::write(&directories.allow_file(), &allowed).unwrap();
-        let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], imds_v1, hosts: Vec::new() };
+        let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], imds_v1, ..Config::default() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let address = runtime.block_on(async {
@@ -133,8 +134,13 @@ impl Daemon {
             let address = endpoint.local_addr().unwrap();
             let control = ControlSocket::bind(&directories.control_socket()).unwrap();
             let broker = Arc::new(
-                Broker::new(Parts { directories: directories.clone(), config, issuer: Arc::new(StandIn) })
-                    .unwrap(),
+                Broker::new(Parts {
+                    directories: directories.clone(),
+                    config,
+                    issuer: Arc::new(StandIn),
+                    keychain: Chosen::memory(How::Configured),
+                })
+                .unwrap(),
             );
             let listeners = Listeners { endpoints: vec![endpoint], control };
             tokio::spawn(run(broker, listeners, Arc::new(Notify::new()), CancellationToken::new()));

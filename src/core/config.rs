@@ -2,16 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
+use crate::core::duration::parse_duration;
 use crate::core::fault::Faults;
-use crate::core::nearest::did_you_mean;
+use crate::core::keychain::{Keychain, KeychainSetting};
 use crate::core::table::{self, Findings, Table, Value};
 
 /// How many addresses the endpoint may have. Each one is a socket that is open all the time.
 const LISTEN: usize = 8;
 
-/// The keychains of the design that this version does not have.
-const KEYCHAINS_TO_COME: [&str; 3] = ["secret-service", "keyutils", "macos"];
+/// How long a session that nobody uses is renewed, where the file says nothing.
+const IDLE_AFTER: Duration = Duration::from_hours(1);
 
 /// The settings of the daemon. Every key has a default and the file may be absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub struct Config {
     pub imds_v1: bool,
     /// Names that a request's `Host` header may have besides the endpoint's own: lower case, without port.
     pub hosts: Vec<String>,
+    /// Which keychain keeps what is to outlive the daemon.
+    pub keychain: KeychainSetting,
+    /// A session that nobody used for this long is not renewed: 1 minute to 12 hours.
+    pub idle_after: Duration,
 }
 
 impl Default for Config {
@@ -30,6 +36,8 @@ impl Default for Config {
             listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9254)],
             imds_v1: false,
             hosts: Vec::new(),
+            keychain: KeychainSetting::Auto,
+            idle_after: IDLE_AFTER,
         }
     }
 }
@@ -40,8 +48,7 @@ impl Config {
     /// The error has everything that is wrong, each fault with its place.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
         table::read(file, text, |root, findings| {
-            root.only(&["listen", "imds_v1", "keychain", "projects", "hosts"], findings);
-            check_keychain(root, findings);
+            root.only(&["listen", "imds_v1", "keychain", "projects", "hosts", "idle_after"], findings);
             if let Some(project) = root.array("projects", findings).first() {
                 project.wrong(
                     "roots to search are not supported by this version: a project is found when a \
@@ -55,6 +62,11 @@ impl Config {
                 listen: root.get("listen").map_or(default.listen, |value| read_listen(value, findings)),
                 imds_v1: root.boolean("imds_v1", findings).unwrap_or(default.imds_v1),
                 hosts: read_hosts(root, findings),
+                keychain: root
+                    .get("keychain")
+                    .and_then(|value| read_keychain(value, findings))
+                    .unwrap_or(default.keychain),
+                idle_after: root.parsed("idle_after", idle_after, findings).unwrap_or(default.idle_after),
             }
         })
     }
@@ -128,23 +140,18 @@ fn host_name(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The keychain must be one that this version has; memory is the only one, so nothing is kept of the choice.
-fn check_keychain(root: Table<'_>, findings: &mut Findings<'_>) {
-    let Some((value, word)) = root.get("keychain").and_then(|value| Some((value, value.string(findings)?)))
-    else {
-        return;
-    };
-    match word {
-        "auto" | "memory" => {}
-        _ if KEYCHAINS_TO_COME.contains(&word) => value.wrong(
-            format_args!("\"{word}\" is not supported by this version"),
-            Some("write \"memory\", which forgets when brokerd stops".to_owned()),
-            findings,
-        ),
-        _ => {
-            let hint = did_you_mean(word, ["auto", "memory"].into_iter().chain(KEYCHAINS_TO_COME));
-            value.wrong("expected \"auto\" or \"memory\"", hint, findings);
-        }
+fn read_keychain(value: Value<'_>, findings: &mut Findings<'_>) -> Option<KeychainSetting> {
+    let fixed = Keychain::ALL.map(|keychain| (keychain.name(), KeychainSetting::Fixed(keychain)));
+    let choices: Vec<_> = std::iter::once(("auto", KeychainSetting::Auto)).chain(fixed).collect();
+    value.choice(&choices, findings)
+}
+
+fn idle_after(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_mins(1)..=Duration::from_hours(12)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("expected 1m to 12h: a session lives no longer".to_owned())
     }
 }
 
@@ -159,8 +166,13 @@ mod tests {
 
     #[test]
     fn every_key_has_a_default() {
-        let default =
-            Config { listen: vec!["127.0.0.1:9254".parse().unwrap()], imds_v1: false, hosts: vec![] };
+        let default = Config {
+            listen: vec!["127.0.0.1:9254".parse().unwrap()],
+            imds_v1: false,
+            hosts: vec![],
+            keychain: KeychainSetting::Auto,
+            idle_after: Duration::from_hours(1),
+        };
         assert_eq!(Config::default(), default);
         for text in [
             "",
@@ -168,7 +180,7 @@ mod tests {
             // The example of the design.
             "listen   = [\"127.0.0.1:9254\"]\nimds_v1  = false\nkeychain = \"auto\"            # \
              …\nprojects = []\n",
-            "keychain = \"memory\"\nhosts = []\n",
+            "keychain = \"auto\"\nhosts = []\nidle_after = \"60m\"\n",
         ] {
             assert_eq!(parse(text).as_ref(), Ok(&default), "{text}");
         }
@@ -177,13 +189,15 @@ mod tests {
     #[test]
     fn reads_every_key() {
         let text = "listen = [\"127.0.0.2:0\", \"[::1]:9254\"]\nimds_v1 = true\nhosts = \
-         [\"host.docker.internal\", \"a-1\"]\n";
+         [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\n";
         assert_eq!(
             parse(text),
             Ok(Config {
                 listen: vec!["127.0.0.2:0".parse().unwrap(), "[::1]:9254".parse().unwrap()],
                 imds_v1: true,
                 hosts: vec!["host.docker.internal".into(), "a-1".into()],
+                keychain: KeychainSetting::Fixed(Keychain::Keyutils),
+                idle_after: Duration::from_mins(5),
             })
         );
     }
@@ -236,15 +250,19 @@ mod tests {
                 ),
             ),
             (
-                "keychain = \"macos\"",
-                "1:12: `keychain`: \"macos\" is not supported by this version (write \"memory\", which \
-                 forgets when brokerd \
-                 stops)"
+                "keychain = \"memroy\"",
+                "1:12: `keychain`: expected \"auto\" or \"secret-service\" or \"keyutils\" or \"macos\" or \
+                 \"memory\" (did you mean \"memory\"?)"
                     .to_owned(),
             ),
             (
-                "keychain = \"memroy\"",
-                "1:12: `keychain`: expected \"auto\" or \"memory\" (did you mean \"memory\"?)".to_owned(),
+                "idle_after = \"30s\"",
+                "1:14: `idle_after`: expected 1m to 12h: a session lives no longer".to_owned(),
+            ),
+            (
+                "idle_after = \"90\"",
+                "1:14: `idle_after`: a duration needs a unit after each number: d, h, m or s, as in 1h30m"
+                    .to_owned(),
             ),
             (
                 "projects = [\"~/a\", \"~/b\"]",

@@ -14,7 +14,7 @@ use super::name::{App, Org, Region, Stage};
 use super::nearest::nearest;
 use super::refusal::Refusal;
 use super::serverless::{Document, Finding, Inputs};
-use super::stage::{Cli, StageInquiry, StageSource, stage};
+use super::stage::{Cli, StageInquiry, stage};
 
 /// A project as it was found, not yet as it was allowed.
 #[derive(Debug, Clone, Copy)]
@@ -85,8 +85,6 @@ pub struct Decision {
     pub app: App,
     /// The stage.
     pub stage: Stage,
-    /// Where the stage comes from.
-    pub stage_source: StageSource,
     /// The profile.
     pub profile: Arc<Profile>,
     /// Its access role.
@@ -236,7 +234,6 @@ fn steps(
         place: project.place.cloned(),
         app: record.app.clone(),
         stage,
-        stage_source,
         access_role: access_role.clone(),
         profile,
         matched,

@@ -45,6 +45,13 @@ pub fn renew_after(issued: Timestamp, expires: Timestamp, now: Timestamp, jitter
     until_due.saturating_sub(spread)
 }
 
+/// How long to wait at `now` until renewing ahead a session that an earlier daemon left behind: as
+/// [`renew_after`] has it, but what is due already is spread over a tenth of what is left of it.
+pub fn renew_restored_after(issued: Timestamp, expires: Timestamp, now: Timestamp, jitter: u8) -> Duration {
+    let spread = expires.remaining(now).mul_f64(0.1 * f64::from(jitter) / 255.0);
+    renew_after(issued, expires, now, jitter).max(spread)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +78,9 @@ mod tests {
         assert_eq!(renew_after(issued, expires, issued, 0), Duration::from_mins(30));
         assert_eq!(renew_after(issued, expires, issued, 255), Duration::from_mins(27));
         assert_eq!(renew_after(issued, expires, Timestamp(3000), 7), Duration::ZERO);
+        for (now, jitter, seconds) in [(3000, 0, 0), (3000, 255, 60), (0, 0, 1800), (0, 255, 1620)] {
+            let wait = renew_restored_after(issued, expires, Timestamp(now), jitter);
+            assert_eq!(wait.as_secs(), seconds, "{now} {jitter}");
+        }
     }
 }

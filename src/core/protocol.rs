@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::audit::Record;
 use super::decision::{Matched, Reason};
 use super::fault::Fault;
+use super::keychain::Keychain;
 use super::moment::Timestamp;
 use super::name::{App, Org, ProfileName, Region, RoleArn, Stage};
 use super::refusal::Refusal;
@@ -174,6 +175,8 @@ pub struct Status {
     pub imds_v1: ImdsV1,
     /// The catalog.
     pub catalog: CatalogStatus,
+    /// The keychain.
+    pub keychain: KeychainStatus,
     /// Every allowed project, and each further stage of it that is in use.
     pub projects: Vec<ProjectStatus>,
     /// What happens in the directory of the asking process.
@@ -210,6 +213,44 @@ pub struct CatalogStatus {
     pub applications: usize,
     /// What is wrong with the file now; what is in force is then the last good one.
     pub faults: Vec<Fault>,
+}
+
+/// The state of the keychain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeychainStatus {
+    /// Which is in use.
+    pub keychain: Keychain,
+    /// How it came to be used.
+    pub choice: KeychainChoice,
+    /// How many sessions it keeps.
+    pub sessions: usize,
+    /// When they were last written to it.
+    pub saved: Option<Timestamp>,
+    /// Whether there are changes that it does not have yet.
+    pub unsaved: bool,
+    /// Why it cannot be used now, if so: sessions are in memory only then.
+    pub trouble: Option<String>,
+    /// What to do about that.
+    pub hint: Option<String>,
+    /// What else must be said: that what it held was of no use, or why none was found.
+    pub note: Option<String>,
+}
+
+/// How a keychain came to be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum KeychainChoice {
+    /// `config.toml` names it.
+    Configured,
+    /// An earlier start found it.
+    Remembered {
+        /// When.
+        since: Timestamp,
+    },
+    /// This start found it.
+    Found,
+    /// None was found.
+    NoneFound,
 }
 
 /// The state of a project's stage.

@@ -1,10 +1,12 @@
 //! What a session is asked for with, and what it is known by.
 
+use serde::{Deserialize, Serialize};
+
 use super::catalog::AccessRole;
 use super::name::{App, SessionName, Stage};
 
 /// Everything that a session depends on: two callers share one only if all of it is equal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionRequest {
     /// The role and how it is assumed.
     pub access_role: AccessRole,

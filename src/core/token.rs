@@ -5,14 +5,17 @@
 //! be that process; see [`crate::edges::peer`].
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::caller::ProcessId;
-use super::moment::BootTime;
+use super::moment::{BootTime, Timestamp};
 
 /// The header that carries a token (AWS EC2 user guide, "Use the Instance Metadata Service").
 pub const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
@@ -43,20 +46,106 @@ pub struct Claims {
     pub expires: BootTime,
 }
 
-/// The key that seals tokens.
+/// A key that seals tokens: 32 random bytes, wiped when dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenKey(Zeroizing<[u8; 32]>);
+
+impl TokenKey {
+    /// Takes the bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    fn cipher(&self) -> LessSafeKey {
+        #[allow(clippy::expect_used, reason = "the key has the algorithm's length by its type")]
+        let key = UnboundKey::new(&AES_256_GCM, self.0.as_slice()).expect("32 bytes are a key of AES-256");
+        LessSafeKey::new(key)
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey(redacted)")
+    }
+}
+
+/// The keys of a daemon, as they are kept from one start to the next. AWS SDKs hold on to a token for hours, and
+/// some never let go of one that is refused, so that what one daemon sealed its successor must open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenKeys {
+    /// What seals new tokens.
+    pub current: TokenKey,
+    /// Since when it does.
+    pub made: Timestamp,
+    /// What sealed them before: its tokens are opened still.
+    pub previous: Option<TokenKey>,
+}
+
+impl TokenKeys {
+    /// How long a key seals. A token lives for 6 hours at most, so the one before is enough.
+    const TERM: Duration = Duration::from_hours(24);
+
+    /// Keys that begin with this one.
+    pub fn new(current: TokenKey, now: Timestamp) -> Self {
+        Self { current, made: now, previous: None }
+    }
+
+    /// The keys to use at `now`: these, or `fresh` with the current one before it where that has served its term.
+    #[must_use]
+    pub fn at(self, now: Timestamp, fresh: TokenKey) -> Self {
+        if (self.made..self.made.after(Self::TERM)).contains(&now) { self } else { self.before(fresh, now) }
+    }
+
+    /// These keys, followed by another one that seals from now on.
+    #[must_use]
+    pub fn before(self, next: TokenKey, now: Timestamp) -> Self {
+        Self { current: next, made: now, previous: Some(self.current) }
+    }
+}
+
+/// Seals tokens, and opens them.
 pub struct Sealer {
-    key: LessSafeKey,
     /// What else must be equal for a token to open: the boot of the machine, since pids, start times and
     /// the boot clock begin anew with each.
     bound_to: Vec<u8>,
+    keys: RwLock<Arc<Ciphers>>,
+}
+
+/// The keys, ready for use.
+struct Ciphers {
+    keys: TokenKeys,
+    sealing: LessSafeKey,
+    /// Tried after the sealing one.
+    opening: Option<LessSafeKey>,
+}
+
+impl Ciphers {
+    fn new(keys: TokenKeys) -> Self {
+        let opening = keys.previous.as_ref().map(TokenKey::cipher);
+        Self { sealing: keys.current.cipher(), opening, keys }
+    }
 }
 
 impl Sealer {
-    /// A sealer from 32 random bytes, bound to a text that names this boot of the machine.
-    pub fn new(key: &[u8; 32], boot_id: &str) -> Self {
-        #[allow(clippy::expect_used, reason = "the key has the algorithm's length by its type")]
-        let key = UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are a key of AES-256");
-        Self { key: LessSafeKey::new(key), bound_to: format!("brokerd token {boot_id}").into_bytes() }
+    /// A sealer with these keys, bound to a text that names this boot of the machine.
+    pub fn new(keys: TokenKeys, boot_id: &str) -> Self {
+        let bound_to = format!("brokerd token {boot_id}").into_bytes();
+        Self { bound_to, keys: RwLock::new(Arc::new(Ciphers::new(keys))) }
+    }
+
+    /// The keys, for keeping them.
+    pub fn keys(&self) -> TokenKeys {
+        self.ciphers().keys.clone()
+    }
+
+    /// Takes other keys instead of the present ones.
+    pub fn change(&self, keys: TokenKeys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ciphers::new(keys));
+    }
+
+    fn ciphers(&self) -> Arc<Ciphers> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A token for `claims`. The nonce must never be used twice with one key: take random bytes.
@@ -72,7 +161,8 @@ impl Sealer {
         sealed.extend(nonce);
         let aad = Aad::from(self.bound_to.as_slice());
         #[allow(clippy::expect_used, reason = "sealing fails only for bodies of gigabytes")]
-        self.key
+        self.ciphers()
+            .sealing
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut body)
             .expect("a body of some bytes can be sealed");
         sealed.extend(body);
@@ -87,13 +177,19 @@ impl Sealer {
         }
         let mut sealed = [0; SEALED_LENGTH + 2];
         let length = URL_SAFE_NO_PAD.decode_slice(token, &mut sealed).ok()?;
-        let (version, rest) = sealed.get_mut(..length)?.split_first_mut()?;
-        let (nonce, body) = rest.split_at_mut_checked(NONCE_LEN)?;
+        let (version, rest) = sealed.get(..length)?.split_first()?;
+        let (nonce, body) = rest.split_at_checked(NONCE_LEN)?;
         if *version != VERSION {
             return None;
         }
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let body = self.key.open_in_place(nonce, Aad::from(self.bound_to.as_slice()), body).ok()?;
+        let ciphers = self.ciphers();
+        let body = std::iter::once(&ciphers.sealing).chain(&ciphers.opening).find_map(|key| {
+            // A key that does not fit leaves the text in ruins, so each is given its own.
+            let mut attempt = <[u8; CLAIMS_LENGTH + 16]>::try_from(&*body).ok()?;
+            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+            let opened = key.open_in_place(nonce, Aad::from(self.bound_to.as_slice()), &mut attempt).ok()?;
+            <[u8; CLAIMS_LENGTH]>::try_from(&*opened).ok()
+        })?;
         let (pid, rest) = body.split_first_chunk::<4>()?;
         let (start, rest) = rest.split_first_chunk::<8>()?;
         let (descriptor, rest) = rest.split_first_chunk::<4>()?;
@@ -128,9 +224,41 @@ mod tests {
         }
     }
 
+    fn sealer(key: u8, boot_id: &str) -> Sealer {
+        Sealer::new(TokenKeys::new(TokenKey::new([key; 32]), Timestamp(0)), boot_id)
+    }
+
+    #[test]
+    fn a_key_serves_a_day_and_opens_for_another() {
+        let (first, second, third) = (TokenKey::new([1; 32]), TokenKey::new([2; 32]), TokenKey::new([3; 32]));
+        let keys = TokenKeys::new(first.clone(), Timestamp(1000));
+        let day = 24 * 3600;
+        assert_eq!(keys.clone().at(Timestamp(1000), second.clone()), keys);
+        assert_eq!(keys.clone().at(Timestamp(1000 + day - 1), second.clone()), keys);
+        let next = keys.clone().at(Timestamp(1000 + day), second.clone());
+        let made = Timestamp(1000 + day);
+        assert_eq!(next, TokenKeys { current: second.clone(), made, previous: Some(first) });
+        // A clock that went back says nothing of the key's age.
+        assert_eq!(next.at(Timestamp(0), third.clone()).current, third);
+    }
+
+    #[test]
+    fn what_was_sealed_with_the_key_before_opens() {
+        let sealer = sealer(1, "boot");
+        let first = sealer.seal(&claims(), NONCE);
+        sealer.change(sealer.keys().before(TokenKey::new([2; 32]), Timestamp(1)));
+        let second = sealer.seal(&claims(), NONCE);
+        for token in [&first, &second] {
+            assert_eq!(sealer.open(token.as_bytes(), BootTime(0)), Some(claims()));
+        }
+        sealer.change(sealer.keys().before(TokenKey::new([3; 32]), Timestamp(2)));
+        assert_eq!(sealer.open(first.as_bytes(), BootTime(0)), None);
+        assert_eq!(sealer.open(second.as_bytes(), BootTime(0)), Some(claims()));
+    }
+
     #[test]
     fn a_token_opens_to_what_it_was_sealed_with_until_it_ends() {
-        let sealer = Sealer::new(&[1; 32], "boot");
+        let sealer = sealer(1, "boot");
         for claims in [claims(), Claims { caller: None, ..claims() }] {
             let token = sealer.seal(&claims, NONCE);
             assert_eq!(token.len(), TEXT_LENGTH);
@@ -141,9 +269,9 @@ mod tests {
 
     #[test]
     fn a_token_of_another_key_or_boot_or_with_any_byte_changed_does_not_open() {
-        let sealer = Sealer::new(&[1; 32], "boot");
+        let sealer = sealer(1, "boot");
         let token = sealer.seal(&claims(), NONCE);
-        for other in [Sealer::new(&[2; 32], "boot"), Sealer::new(&[1; 32], "next boot")] {
+        for other in [self::sealer(2, "boot"), self::sealer(1, "next boot")] {
             assert_eq!(other.open(token.as_bytes(), BootTime(0)), None);
         }
         for position in 0..token.len() {

@@ -7,8 +7,9 @@ use super::failure::Failure;
 use super::{explanation, paint};
 use crate::core::decision::Matched;
 use crate::core::duration::format_duration;
+use crate::core::keychain::Keychain;
 use crate::core::moment::Timestamp;
-use crate::core::protocol::{ProjectStatus, Status};
+use crate::core::protocol::{KeychainChoice, KeychainStatus, ProjectStatus, Status};
 use crate::core::shadow::Shadow;
 
 /// Prints all of it: first what keeps tools here from asking brokerd, since that is what people trip over.
@@ -35,6 +36,7 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     for fault in &catalog.faults {
         writeln!(out, "  {} {fault}", paint::bad("fault:"))?;
     }
+    print_keychain(&status.keychain, status.now)?;
     for trouble in &status.troubles {
         writeln!(out, "{} {trouble}", paint::note("note:"))?;
     }
@@ -120,6 +122,40 @@ fn table(out: &mut impl Write, projects: &[ProjectStatus], now: Timestamp) -> Re
         if let Some(hint) = &project.hint {
             writeln!(out, "  {} {hint}", paint::note("hint:"))?;
         }
+    }
+    Ok(())
+}
+
+/// The keychain in a line, and what is wrong with it.
+fn print_keychain(state: &KeychainStatus, now: Timestamp) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    let kept = match (state.keychain, state.saved) {
+        (Keychain::Memory, _) => "sessions end with the daemon".to_owned(),
+        (_, Some(saved)) => {
+            let unsaved = if state.unsaved { ", with changes since" } else { "" };
+            format!(
+                "keeps {}, written {} ago{unsaved}",
+                counted(state.sessions, "session"),
+                brief(now.remaining(saved))
+            )
+        }
+        (_, None) => format!("held {}", counted(state.sessions, "session")),
+    };
+    let choice = match &state.choice {
+        KeychainChoice::Configured => "configured".to_owned(),
+        KeychainChoice::Remembered { since } => format!("chosen {since}"),
+        KeychainChoice::Found => "chosen at this start".to_owned(),
+        KeychainChoice::NoneFound => "no other was found".to_owned(),
+    };
+    writeln!(out, "keychain {} ({choice}): {kept}", state.keychain)?;
+    if let Some(trouble) = &state.trouble {
+        writeln!(out, "  {} {trouble}; sessions are in memory only", paint::bad("trouble:"))?;
+    }
+    if let Some(note) = &state.note {
+        writeln!(out, "  {} {note}", paint::note("note:"))?;
+    }
+    if let Some(hint) = &state.hint {
+        writeln!(out, "  {} {hint}", paint::note("hint:"))?;
     }
     Ok(())
 }

@@ -14,20 +14,25 @@ use crate::core::moment::Timestamp;
 use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
 use crate::core::session::SessionRequest;
-use crate::core::token::Sealer;
+use crate::core::token::{Sealer, TokenKey, TokenKeys};
 use crate::edges::allow_file::AllowFileError;
 use crate::edges::audit_log::AuditLog;
 use crate::edges::directories::Directories;
+use crate::edges::keychain::Chosen;
 use crate::edges::peer::Observer;
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, user};
 
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
+use super::keeper::Keeper;
 use super::permissions::Permissions;
 use super::projects::Projects;
 use super::refusals::Refusals;
 use super::sessions::{Session, Sessions};
+
+/// Fetching ahead waits so long for one session before it goes on to the next.
+const AHEAD: Duration = Duration::from_secs(5);
 
 /// What a broker is made of; tests put a stand-in where STS is.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub struct Parts {
     pub config: Config,
     /// What gives sessions.
     pub issuer: Arc<dyn Issuer>,
+    /// What keeps them.
+    pub keychain: Chosen,
 }
 
 /// Why a broker cannot be made.
@@ -66,6 +73,7 @@ pub struct Broker {
     pub(super) catalogs: Catalogs,
     pub(super) permissions: Permissions,
     pub(super) sessions: Sessions,
+    pub(super) keeper: Keeper,
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
     pub(super) started: Timestamp,
@@ -90,13 +98,17 @@ impl Broker {
         let observer = Arc::new(Observer::new()?);
         Ok(Self {
             doors: Doors::new(parts.config.hosts.clone()),
-            sealer: Sealer::new(&random::bytes(), &clock::boot_id()),
+            sealer: Sealer::new(
+                TokenKeys::new(TokenKey::new(random::bytes()), clock::now()),
+                &clock::boot_id(),
+            ),
             callers: Callers::new(parts.directories.home.clone(), observer.clone()),
             observer,
             projects: Projects::default(),
             catalogs: Catalogs::new(parts.directories.catalog_file()),
             permissions: Permissions::read(parts.directories.allow_file())?,
-            sessions: Sessions::new(parts.issuer),
+            sessions: Sessions::new(parts.issuer, parts.config.idle_after),
+            keeper: Keeper::new(parts.keychain),
             refusals: Refusals::default(),
             audit: AuditLog::open(&parts.directories.audit_file()).map_err(BrokerError::AuditLog)?,
             started: clock::now(),
@@ -136,15 +148,33 @@ impl Broker {
         self.sessions.get(&self.request(decision), Some(decision), patience).await
     }
 
-    /// Begins to ask for what a process will want.
+    /// Begins to ask for what a process will want in a moment.
     pub(super) async fn prefetch(&self, process: ProcessId) {
-        self.prefetch_for(&self.decide(process, Question::default()).await);
+        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result {
+            self.sessions.begin(&self.request(decision), decision);
+        }
     }
 
-    /// Begins to ask for what was decided.
-    pub(super) fn prefetch_for(&self, asking: &Asking) {
-        if let Ok(decision) = &asking.outcome.result {
-            self.sessions.begin(&self.request(decision), decision);
+    /// Fetches the session for what was decided before anybody needs it.
+    pub(super) async fn fetch_ahead(&self, decision: &Arc<Decision>) {
+        self.sessions.fetch_ahead(&self.request(decision), decision, AHEAD).await;
+    }
+
+    /// Fetches sessions for the stages that were used lately, so that the first request for one finds it there. One
+    /// after the other: a start is no reason to call STS a hundred times at once.
+    pub(super) async fn prefetch_recent(&self) {
+        let catalog = self.catalogs.current().await;
+        if catalog.is_err() {
+            return;
+        }
+        let allowed = self.permissions.current();
+        for recent in self.recent().iter() {
+            let Some(project) = allowed.find(&recent.config, None) else { continue };
+            if let (Outcome { result: Ok(decision), .. }, _) =
+                self.plain_outcome(project, Some(&recent.stage)).await
+            {
+                self.fetch_ahead(&decision).await;
+            }
         }
     }
 

@@ -198,7 +198,10 @@ impl Control {
 
         let question = Question { directory: Some(file.directory().to_owned()), ..Question::default() };
         let asking = broker.decide(asker, question).await;
-        broker.prefetch_for(&asking);
+        if let Ok(decision) = asking.outcome.result.clone() {
+            let broker = broker.clone();
+            tokio::spawn(async move { broker.fetch_ahead(&decision).await });
+        }
         let decision = explain(&asking);
         Ok(Reply::Allowed(Box::new(Permission { config: file.config, app, org, worktrees, decision })))
     }

@@ -16,7 +16,7 @@ use crate::edges::control_socket::ControlSocket;
 use crate::edges::directories::Directories;
 use crate::edges::single::Single;
 use crate::edges::sts::Sts;
-use crate::edges::{harden, https, listen, supervisor, trace_log};
+use crate::edges::{clock, harden, https, keychain, listen, supervisor, trace_log};
 
 /// Gives each Serverless project and stage its own AWS role.
 ///
@@ -88,7 +88,9 @@ fn serve() -> Result<(), MainError> {
     let directories = Directories::from_environment()?;
     directories.make()?;
     let config = settings::read(&directories.config_file())?;
-    let _single = Single::acquire(&directories.lock_file())?;
+    // Two daemons of one user may have different runtime directories, and must not share the rest.
+    let _locks =
+        (Single::acquire(&directories.lock_file())?, Single::acquire(&directories.state_lock_file())?);
     let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
     let issuer = Arc::new(Sts::new(https::client(bundle.as_deref())?));
     runtime()?.block_on(async move {
@@ -98,8 +100,11 @@ fn serve() -> Result<(), MainError> {
             .map(|address| listen::listen(*address))
             .collect::<Result<Vec<TcpListener>, _>>()?;
         let listeners = Listeners { control: ControlSocket::bind(&directories.control_socket())?, endpoints };
-        let broker = Arc::new(Broker::new(Parts { directories, config, issuer })?);
+        let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
+        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
         let (reload, stop) = signals()?;
+        // The sockets are there already: whoever connects waits, and finds the sessions of before.
+        broker.wake().await;
         let shown: Vec<String> = listeners
             .endpoints
             .iter()

@@ -8,6 +8,7 @@ use crate::core::caller::ProcessId;
 use crate::core::decision::{Decision, Inquiry, Outcome, Project, decide};
 use crate::core::fault::Fault;
 use crate::core::issue::IssueError;
+use crate::core::name::Stage;
 use crate::core::protocol::{CatalogStatus, Explanation, ImdsV1, ProjectStatus, Status, Verdict};
 use crate::core::refusal::Refusal;
 use crate::core::stage::Cli;
@@ -46,6 +47,7 @@ impl Broker {
                 applications: catalog.as_ref().map_or(0, |catalog| catalog.applications.len()),
                 faults: self.catalogs.faults(),
             },
+            keychain: self.keeper.status().await,
             projects,
             here,
             sts_calls: self.sessions.calls(),
@@ -58,7 +60,7 @@ impl Broker {
 
     /// A project as a plain process in it would find it, and each further stage of it that is in use.
     async fn project(&self, project: &AllowedProject) -> Vec<ProjectStatus> {
-        let (outcome, stale) = self.plain_outcome(project).await;
+        let (outcome, stale) = self.plain_outcome(project, None).await;
         let mut shown: HashSet<_> = outcome.result.iter().map(|decision| decision.role_name()).collect();
         let mut rows = vec![self.row(project, &outcome)];
         rows[0].notes.extend(stale.map(|fault| format!("its last good reading counts: {fault}")));
@@ -78,7 +80,13 @@ impl Broker {
         rows
     }
 
-    async fn plain_outcome(&self, project: &AllowedProject) -> (Outcome, Option<Fault>) {
+    /// What a process would get in a project that has nothing to do with its stage: no variable, no CLI; or that asks
+    /// for one by name.
+    pub(super) async fn plain_outcome(
+        &self,
+        project: &AllowedProject,
+        asked: Option<&Stage>,
+    ) -> (Outcome, Option<Fault>) {
         let refused =
             |refusal| (Outcome { app: Some(project.app.clone()), ..Outcome::refused(refusal) }, None);
         let Some(file) = project_file::at(&project.config) else {
@@ -102,7 +110,7 @@ impl Broker {
             allowed: &allowed,
             cli: Cli::None,
             environment: Some(&environment),
-            asked: None,
+            asked,
         };
         (decide(&inquiry, catalog.as_deref().map_err(String::as_str)), reading.stale.clone())
     }

@@ -67,6 +67,9 @@ pub async fn run(broker: Arc<Broker>, listeners: Listeners, reload: Arc<Notify>,
         work.spawn(endpoint::serve(broker.clone(), listener, stop.clone()));
     }
     work.spawn(control::serve(broker.clone(), listeners.control, surface.clone(), stop.clone()));
+    work.spawn(broker.clone().keep(stop.clone()));
+    let ahead = (broker.clone(), stop.clone());
+    work.spawn(async move { ahead.1.run_until_cancelled(ahead.0.prefetch_recent()).await });
     work.spawn(watch(broker, surface, reload, stop.clone()));
     work.close();
     stop.cancelled().await;

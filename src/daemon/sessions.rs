@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
 
+use crate::core::cache::CachedSession;
 use crate::core::catalog::Catalog;
 use crate::core::credentials::SessionCredentials;
 use crate::core::decision::Decision;
 use crate::core::imds;
 use crate::core::issue::IssueError;
-use crate::core::lease::{Lease, lease, renew_after};
+use crate::core::lease::{Lease, lease, renew_after, renew_restored_after};
 use crate::core::moment::Timestamp;
 use crate::core::session::SessionRequest;
 use crate::edges::sts::Issuer;
@@ -24,7 +25,7 @@ use crate::edges::{clock, random};
 /// A session that can be served.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) credentials: SessionCredentials,
+    pub(super) credentials: Arc<SessionCredentials>,
     /// The IMDS document, ready to send.
     pub(super) document: Bytes,
     /// The extended twin, ready to send.
@@ -32,7 +33,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    fn new(credentials: SessionCredentials, account: &str) -> Self {
+    fn new(credentials: Arc<SessionCredentials>, account: &str) -> Self {
         let document = wiped(imds::credentials(&credentials, None));
         let extended = wiped(imds::credentials(&credentials, Some(account)));
         Self { credentials, document, extended }
@@ -53,6 +54,8 @@ fn wiped(text: Zeroizing<String>) -> Bytes {
 type Outcome = Result<Arc<Session>, IssueError>;
 /// Where the outcome of a call to STS comes out, for all who wait.
 type Flight = watch::Receiver<Option<Outcome>>;
+/// After how long to renew a session: issued, expires, now, jitter.
+type When = fn(Timestamp, Timestamp, Timestamp, u8) -> Duration;
 
 /// What is known of one session.
 #[derive(Debug, Default)]
@@ -82,11 +85,49 @@ pub(super) struct Sessions {
     issuer: Arc<dyn Issuer>,
     slots: Arc<Mutex<HashMap<SessionRequest, Slot>>>,
     calls: Arc<std::sync::atomic::AtomicU64>,
+    /// A session that nobody used for so long is not renewed.
+    idle_after: Duration,
+    changed: Arc<Notify>,
 }
 
 impl Sessions {
-    pub(super) fn new(issuer: Arc<dyn Issuer>) -> Self {
-        Self { issuer, slots: Arc::default(), calls: Arc::default() }
+    pub(super) fn new(issuer: Arc<dyn Issuer>, idle_after: Duration) -> Self {
+        Self { issuer, slots: Arc::default(), calls: Arc::default(), idle_after, changed: Arc::default() }
+    }
+
+    /// Waits until there are other sessions than when this last returned.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// The sessions that there are, for keeping them.
+    pub(super) fn kept(&self) -> Vec<CachedSession> {
+        let slots = self.lock();
+        let kept = slots.iter().filter_map(|(request, slot)| {
+            let credentials = slot.session.as_ref()?.credentials.clone();
+            Some(CachedSession { request: request.clone(), credentials, last_used: slot.last_used })
+        });
+        kept.collect()
+    }
+
+    /// Takes over what an earlier daemon left behind. A session that there is already stays.
+    pub(super) fn restore(&self, kept: Vec<CachedSession>) {
+        let mut slots = self.lock();
+        for CachedSession { request, credentials, last_used } in kept {
+            let slot = slots.entry(request.clone()).or_default();
+            if slot.session.is_some() {
+                continue;
+            }
+            let session = Arc::new(Session::new(credentials, request.access_role.role_arn.account()));
+            slot.last_used = slot.last_used.max(last_used);
+            self.install(&request, slot, session, renew_restored_after);
+        }
+    }
+
+    /// The stages for which there are sessions or were failures just now, and when each was last asked for.
+    pub(super) fn uses(&self) -> Vec<(Arc<Decision>, Timestamp)> {
+        let slots = self.lock();
+        slots.values().filter_map(|slot| Some((slot.decision.clone()?, slot.last_used?))).collect()
     }
 
     /// How often STS has been asked.
@@ -123,6 +164,25 @@ impl Sessions {
         }
     }
 
+    /// Sees to it that there is a session before anybody asks for one, and waits for it at most `patience`. That is
+    /// no use of it: unless somebody asks, it is not renewed.
+    pub(super) async fn fetch_ahead(
+        &self,
+        request: &SessionRequest,
+        decision: &Arc<Decision>,
+        patience: Duration,
+    ) {
+        let look = {
+            let mut slots = self.lock();
+            let slot = slots.entry(request.clone()).or_default();
+            slot.decision.get_or_insert_with(|| decision.clone());
+            self.look_at(request, slot, clock::now())
+        };
+        if let Look::UnderWay(mut flight) = look {
+            let _ = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
+        }
+    }
+
     /// The decisions of a project for which there is a session, or was a failure just now.
     pub(super) fn decisions(&self, config: &Path) -> Vec<Arc<Decision>> {
         let slots = self.lock();
@@ -142,12 +202,17 @@ impl Sessions {
 
     /// Drops every session whose role no profile of the catalog has any more.
     pub(super) fn retain(&self, catalog: &Catalog) {
-        self.lock().retain(|request, _| {
+        let mut slots = self.lock();
+        let before = slots.len();
+        slots.retain(|request, _| {
             catalog
                 .profiles
                 .values()
                 .any(|profile| profile.access_role.as_ref() == Some(&request.access_role))
         });
+        if slots.len() < before {
+            self.changed.notify_one();
+        }
     }
 
     fn look(&self, request: &SessionRequest, decision: Option<&Arc<Decision>>) -> Look {
@@ -161,6 +226,10 @@ impl Sessions {
         if let Some(decision) = decision {
             slot.decision = Some(decision.clone());
         }
+        self.look_at(request, slot, now)
+    }
+
+    fn look_at(&self, request: &SessionRequest, slot: &mut Slot, now: Timestamp) -> Look {
         let known = slot.session.as_ref().map(|session| {
             (session.clone(), lease(session.credentials.issued(), session.credentials.expires(), now))
         });
@@ -203,7 +272,7 @@ impl Sessions {
                     Err(IssueError::Internal { why: "the call ended without an answer".to_owned() })
                 })
                 .map(|credentials| {
-                    Arc::new(Session::new(credentials, request.access_role.role_arn.account()))
+                    Arc::new(Session::new(Arc::new(credentials), request.access_role.role_arn.account()))
                 });
             sessions.landed(&request, &outcome);
             let _ = land.send(Some(outcome));
@@ -221,13 +290,9 @@ impl Sessions {
         match outcome {
             Ok(session) => {
                 tracing::info!(%role, session_name = %request.session_name, expires = %session.credentials.expires(), "session");
-                slot.session = Some(session.clone());
                 slot.failure = None;
-                let renewal =
-                    tokio::spawn(self.clone().renew(request.clone(), session.clone())).abort_handle();
-                if let Some(earlier) = slot.renewal.replace(renewal) {
-                    earlier.abort();
-                }
+                self.install(request, slot, session.clone(), renew_after);
+                self.changed.notify_one();
             }
             Err(error) => {
                 tracing::warn!(%role, %error, "no session");
@@ -242,16 +307,25 @@ impl Sessions {
         }
     }
 
-    /// Renews a session at about half of its life if anybody used it, and forgets it at its end. The renewed
-    /// session's own task takes the place of this one.
-    async fn renew(self, request: SessionRequest, session: Arc<Session>) {
+    /// Puts a session into its slot, with the task that renews it. `when` says after how long.
+    fn install(&self, request: &SessionRequest, slot: &mut Slot, session: Arc<Session>, when: When) {
+        // Only the moments are needed: the session must not live on for its own renewal.
         let (issued, expires) = (session.credentials.issued(), session.credentials.expires());
         let [jitter] = random::bytes();
-        // Only the moments are needed from here on: the session must not live on for its own renewal.
-        drop(session);
-        tokio::time::sleep(renew_after(issued, expires, clock::now(), jitter)).await;
+        let wait = when(issued, expires, clock::now(), jitter);
+        slot.session = Some(session);
+        let renewal = tokio::spawn(self.clone().renew(request.clone(), wait, expires)).abort_handle();
+        if let Some(earlier) = slot.renewal.replace(renewal) {
+            earlier.abort();
+        }
+    }
+
+    /// Renews a session after a while unless it has been idle, and forgets it at its end. The renewed session's own
+    /// task takes the place of this one.
+    async fn renew(self, request: SessionRequest, wait: Duration, expires: Timestamp) {
+        tokio::time::sleep(wait).await;
         if let Some(slot) = self.lock().get_mut(&request)
-            && slot.last_used.is_some_and(|used| used >= issued)
+            && slot.last_used.is_some_and(|used| used.after(self.idle_after) > clock::now())
         {
             self.fly(&request, slot);
         }

@@ -26,7 +26,7 @@ stages = { dev = "dev", prod = "prod" }
 [applications.billing]
 stages = { dev = "books" }
 "#;
-const CONFIG: &str = "listen = [\"127.0.0.1:0\"]\n";
+const CONFIG: &str = "listen = [\"127.0.0.1:0\"]\nkeychain = \"memory\"\n";
 const SHOP: &str = "service: storefront\napp: shop\nprovider:\n  name: aws\n  region: eu-central-1\n";
 const BILLING: &str = "service: invoices\napp: billing\nprovider:\n  name: aws\n  stage: dev\n";
 

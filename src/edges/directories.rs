@@ -86,6 +86,27 @@ impl Directories {
         self.state.join("audit.jsonl")
     }
 
+    /// Which keychain was chosen.
+    pub fn keychain_file(&self) -> PathBuf {
+        self.state.join("keychain.json")
+    }
+
+    /// Which stages were used lately.
+    pub fn recent_file(&self) -> PathBuf {
+        self.state.join("recent.json")
+    }
+
+    /// The file whose lock says that a daemon keeps its state here. Named after the machine: homes are shared.
+    pub fn state_lock_file(&self) -> PathBuf {
+        let machine = rustix::system::uname();
+        self.state.join(format!("{}.lock", machine.nodename().to_string_lossy()))
+    }
+
+    /// The decisions of running processes.
+    pub fn decision_file(&self) -> PathBuf {
+        self.runtime.join("decisions.jsonl")
+    }
+
     /// The control socket.
     pub fn control_socket(&self) -> PathBuf {
         self.runtime.join("control.sock")
@@ -99,6 +120,11 @@ impl Directories {
     /// Where the configuration and the catalog lie.
     pub fn config(&self) -> &Path {
         &self.config
+    }
+
+    /// Where everything lies that outlives the daemon.
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     /// Makes all of them, open to this user alone.

@@ -159,7 +159,7 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-pub(crate) const CONFIG: &str = "listen = [\"127.0.0.1:0\"]\n";
+pub(crate) const CONFIG: &str = "listen = [\"127.0.0.1:0\"]\nkeychain = \"memory\"\n";
 pub(crate) const CATALOG: &str = "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/dev\"\n\
                        source = \"nowhere\"\n\
                        [applications.shop]\ndefault_profile = \"dev\"\n";

@@ -109,8 +109,9 @@ class Place:
             lines.extend(table)
         return self.write(self.config / "catalog.toml", "\n".join(lines) + "\n", mode=0o600)
 
-    def settings(self, text='listen = ["127.0.0.1:0"]\n'):
-        """config.toml."""
+    def settings(self, text='listen = ["127.0.0.1:0"]\n', keychain="memory"):
+        """config.toml. A keychain outlives the test, so that only tests of one use another."""
+        text += f'keychain = "{keychain}"\n'
         return self.write(self.config / "config.toml", text, mode=0o600)
 
     def base_profile(self):

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::session_tags;
 use crate::core::duration::parse_duration;
 use crate::core::name::{ExternalId, PolicyArn, Region, RoleArn, SessionName};
@@ -31,7 +33,7 @@ const POLICY_ARNS: usize = 10;
 const SESSION_POLICY_CHARACTERS: usize = 2048;
 
 /// The IAM role that a profile assumes, with the parameters of `AssumeRole`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AccessRole {
     /// The role.
     pub role_arn: RoleArn,
@@ -55,7 +57,8 @@ pub struct AccessRole {
 }
 
 /// Where the base credentials come from, those that sign `AssumeRole`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// The SDK's own chain; the catalog says nothing.
     Chain,

@@ -7,7 +7,8 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::core::catalog::{AccessRole, Source};
-use crate::core::name::{RoleArn, SessionName};
+use crate::core::decision::Matched;
+use crate::core::name::{App, RoleArn, SessionName, Stage};
 use crate::edges::sts::Issuing;
 
 /// Answers when it is let, in the way it is told.
@@ -79,13 +80,31 @@ fn request(name: &str) -> SessionRequest {
     SessionRequest { access_role, session_name: SessionName::parse(name).unwrap() }
 }
 
+fn a_decision() -> Arc<Decision> {
+    let catalog = "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
+    let catalog = Catalog::parse(Path::new("catalog.toml"), catalog).unwrap();
+    let profile = catalog.profiles.values().next().unwrap().clone();
+    Arc::new(Decision {
+        config: "/shop/serverless.yml".into(),
+        place: None,
+        app: App::parse("shop").unwrap(),
+        stage: Stage::parse("dev").unwrap(),
+        access_role: profile.access_role.clone().unwrap(),
+        profile,
+        matched: Matched::Exact,
+        fallback: None,
+        region: None,
+    })
+}
+
 const LONG: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_hours(1);
 const HOUR: Way = Way::Give { age: 0, life: 3600 };
 
 #[tokio::test]
 async fn a_thousand_callers_of_a_cold_role_make_one_call() {
     let sts = HeldBack::new(HOUR);
-    let sessions = Sessions::new(sts.clone());
+    let sessions = Sessions::new(sts.clone(), IDLE);
     let callers: Vec<_> = (0..1000)
         .map(|_| {
             let sessions = sessions.clone();
@@ -105,7 +124,7 @@ async fn a_thousand_callers_of_a_cold_role_make_one_call() {
 #[tokio::test]
 async fn the_call_goes_on_when_its_first_caller_leaves() {
     let sts = HeldBack::new(HOUR);
-    let sessions = Sessions::new(sts.clone());
+    let sessions = Sessions::new(sts.clone(), IDLE);
     assert_eq!(sessions.get(&request("one"), None, Duration::ZERO).await.unwrap_err(), IssueError::Pending);
     sts.let_go.add_permits(1);
     sessions.get(&request("one"), None, LONG).await.unwrap();
@@ -115,7 +134,7 @@ async fn the_call_goes_on_when_its_first_caller_leaves() {
 #[tokio::test]
 async fn a_panic_is_an_error_for_all_who_wait_and_the_next_call_is_new() {
     let sts = HeldBack::new(Way::Panic);
-    let sessions = Sessions::new(sts.clone());
+    let sessions = Sessions::new(sts.clone(), IDLE);
     let other = sessions.clone();
     let waiting = tokio::spawn(async move { other.get(&request("one"), None, LONG).await });
     sts.let_go.add_permits(1);
@@ -131,7 +150,7 @@ async fn a_failure_is_remembered_for_a_while() {
     let denied = IssueError::AccessDenied { source_name: "x".into(), role: "y".into(), why: "z".into() };
     let sts = HeldBack::new(Way::Refuse(denied.clone()));
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone());
+    let sessions = Sessions::new(sts.clone(), IDLE);
     for _ in 0..20 {
         assert_eq!(sessions.get(&request("one"), None, LONG).await.unwrap_err(), denied);
     }
@@ -142,7 +161,7 @@ async fn a_failure_is_remembered_for_a_while() {
 #[tokio::test]
 async fn a_session_that_is_due_is_served_while_the_next_is_fetched() {
     let sts = HeldBack::new(Way::Give { age: 2000, life: 3600 });
-    let sessions = Sessions::new(sts.clone());
+    let sessions = Sessions::new(sts.clone(), IDLE);
     sts.let_go.add_permits(1);
     assert_eq!(sessions.get(&request("one"), None, LONG).await.unwrap().credentials.access_key_id(), "ASIA1");
     let due = sessions.get(&request("one"), None, Duration::ZERO).await.unwrap();
@@ -156,7 +175,7 @@ async fn a_session_that_is_due_is_served_while_the_next_is_fetched() {
 #[tokio::test]
 async fn an_expired_session_is_never_served() {
     let sts = HeldBack::new(Way::Give { age: 4000, life: 3600 });
-    let sessions = Sessions::new(sts.clone());
+    let sessions = Sessions::new(sts.clone(), IDLE);
     sts.let_go.add_permits(1);
     let _ = sessions.get(&request("one"), None, LONG).await;
     sts.let_go.forget_permits(1);
@@ -169,7 +188,7 @@ async fn an_expired_session_is_never_served() {
 async fn a_session_in_use_is_renewed_at_about_half_its_life_and_another_forgotten_at_its_end() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone());
+    let sessions = Sessions::new(sts.clone(), IDLE);
     sessions.get(&request("used"), None, LONG).await.unwrap();
     assert_eq!(sts.calls(), 1);
     // Only the runtime's clock moves here, so what is renewed is renewed by the timer alone.
@@ -185,11 +204,78 @@ async fn a_session_in_use_is_renewed_at_about_half_its_life_and_another_forgotte
     assert_eq!(sts.calls(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_idle_is_not_renewed_and_comes_back_when_it_is_asked_for() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let sessions = Sessions::new(sts.clone(), Duration::from_mins(20));
+    for name in ["idle", "used"] {
+        sessions.get(&request(name), None, LONG).await.unwrap();
+    }
+    // The wall clock stands still here, so that the use of one lies as far back as this says.
+    let now = clock::now().0;
+    sessions.lock().get_mut(&request("idle")).unwrap().last_used = Some(Timestamp(now - 20 * 60));
+    sessions.lock().get_mut(&request("used")).unwrap().last_used = Some(Timestamp(now - 19 * 60));
+    tokio::time::sleep(Duration::from_mins(31)).await;
+    assert_eq!(sts.calls(), 3, "one of the two");
+    sessions.get(&request("idle"), None, LONG).await.unwrap();
+    assert_eq!(sts.calls(), 3, "it is served until it ends");
+}
+
+#[tokio::test]
+async fn what_an_earlier_daemon_left_is_served_without_a_call_and_does_not_replace_what_there_is() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let earlier = Sessions::new(sts.clone(), IDLE);
+    for name in ["one", "two"] {
+        earlier.get(&request(name), None, LONG).await.unwrap();
+    }
+    let sessions = Sessions::new(sts.clone(), IDLE);
+    let own = sessions.get(&request("two"), None, LONG).await.unwrap();
+    assert_eq!(own.credentials.access_key_id(), "ASIA3");
+    sessions.restore(earlier.kept());
+    for (name, key) in [("one", "ASIA1"), ("two", "ASIA3")] {
+        let session = sessions.get(&request(name), None, LONG).await.unwrap();
+        assert_eq!(session.credentials.access_key_id(), key);
+    }
+    assert_eq!((sts.calls(), sessions.kept().len()), (3, 2));
+}
+
+#[tokio::test]
+async fn what_an_earlier_daemon_left_that_is_due_is_served_and_renewed() {
+    let sts = HeldBack::new(Way::Give { age: 3000, life: 3600 });
+    sts.let_go.add_permits(1);
+    let earlier = Sessions::new(sts.clone(), IDLE);
+    earlier.get(&request("one"), None, LONG).await.unwrap();
+    let sessions = Sessions::new(sts.clone(), IDLE);
+    sessions.restore(earlier.kept());
+    let session = sessions.get(&request("one"), None, Duration::ZERO).await.unwrap();
+    assert_eq!(session.credentials.access_key_id(), "ASIA1");
+    tokio::time::timeout(LONG, sessions.changed()).await.unwrap();
+    assert!(sts.calls() >= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_fetched_ahead_is_not_renewed_unless_somebody_uses_it() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let sessions = Sessions::new(sts.clone(), IDLE);
+    let decision = a_decision();
+    sessions.fetch_ahead(&request("one"), &decision, LONG).await;
+    sessions.fetch_ahead(&request("one"), &decision, LONG).await;
+    assert_eq!((sts.calls(), sessions.uses().len()), (1, 0));
+    assert_eq!(sessions.kept()[0].last_used, None);
+    tokio::time::sleep(Duration::from_mins(31)).await;
+    assert_eq!(sts.calls(), 1);
+    sessions.get(&request("one"), Some(&decision), LONG).await.unwrap();
+    assert_eq!((sts.calls(), sessions.uses().len()), (1, 1));
+}
+
 #[tokio::test]
 async fn a_role_that_the_catalog_drops_takes_its_sessions_along() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone());
+    let sessions = Sessions::new(sts.clone(), IDLE);
     sessions.get(&request("one"), None, LONG).await.unwrap();
     let with = "[profiles.x.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
     let path = std::path::Path::new("catalog.toml");

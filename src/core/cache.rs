@@ -1,0 +1,265 @@
+//! What brokerd keeps in the keychain from one start to the next: sessions, and the keys that seal tokens.
+//!
+//! It is a cache: whatever is wrong with one, it can be done without, at the price of a call to STS for each session
+//! and of a token for each client.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::credentials::SessionCredentials;
+use super::moment::Timestamp;
+use super::session::SessionRequest;
+use super::token::TokenKeys;
+
+/// Every cache begins so: what does not was put there by somebody else, and is not ours to overwrite.
+const HEADER: &str = "brokerd cache ";
+/// The form of what follows; raised when it changes.
+const FORM: u32 = 1;
+
+/// Why an item is not a cache that this version can use. The texts show nothing of its content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CacheError {
+    /// Somebody else's.
+    #[error("the item was not written by brokerd")]
+    Foreign,
+    /// Another version's.
+    #[error("it has form {found}, and this version reads form {FORM}")]
+    OtherForm {
+        /// Its form.
+        found: u32,
+    },
+    /// Broken.
+    #[error("it cannot be read: {why}")]
+    Unreadable {
+        /// Where and how.
+        why: String,
+    },
+}
+
+/// What is kept.
+#[derive(Debug, Default)]
+pub struct Cache {
+    /// The keys that seal tokens; none in a cache that was begun by nobody yet.
+    pub token_keys: Option<TokenKeys>,
+    /// The sessions.
+    pub sessions: Vec<CachedSession>,
+}
+
+/// A session, and what it was asked for with.
+#[derive(Debug)]
+pub struct CachedSession {
+    /// What STS was asked.
+    pub request: SessionRequest,
+    /// What it gave.
+    pub credentials: Arc<SessionCredentials>,
+    /// When somebody last asked for it; nobody has for one that was fetched ahead.
+    pub last_used: Option<Timestamp>,
+}
+
+/// A session as it is written. Borrowed or owned, so that writing makes no copy of a secret.
+#[derive(Serialize, Deserialize)]
+struct Stored<R, T> {
+    request: R,
+    access_key_id: T,
+    secret_access_key: T,
+    session_token: T,
+    issued: Timestamp,
+    expires: Timestamp,
+    last_used: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body<K, S> {
+    token_keys: K,
+    sessions: Vec<S>,
+}
+
+impl Cache {
+    /// The cache as bytes, for a keychain. Sessions that have ended at `now` are left out.
+    pub fn to_bytes(&self, now: Timestamp) -> Zeroizing<Vec<u8>> {
+        let stored: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|session| session.credentials.expires() > now)
+            .map(|session| {
+                let secrets = session.credentials.reveal();
+                Stored {
+                    request: &session.request,
+                    access_key_id: session.credentials.access_key_id(),
+                    secret_access_key: secrets.secret_access_key,
+                    session_token: secrets.session_token,
+                    issued: session.credentials.issued(),
+                    expires: session.credentials.expires(),
+                    last_used: session.last_used,
+                }
+            })
+            .collect();
+        // Room for all of it: a buffer that grows would leave copies of secrets behind.
+        let longest = stored.iter().map(|session| 1024 + 2 * session.size()).sum::<usize>() + 1024;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(longest));
+        bytes.extend(format!("{HEADER}{FORM}\n").into_bytes());
+        // Writing to memory cannot fail, and none of these types has a form that JSON lacks.
+        let _ = serde_json::to_writer(&mut *bytes, &Body { token_keys: &self.token_keys, sessions: stored });
+        bytes
+    }
+
+    /// Reads what [`Cache::to_bytes`] wrote. Sessions that have ended at `now` are left out.
+    pub fn parse(bytes: &[u8], now: Timestamp) -> Result<Self, CacheError> {
+        let rest = bytes.strip_prefix(HEADER.as_bytes()).ok_or(CacheError::Foreign)?;
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(|| unreadable("its first line does not end"))?;
+        let form = std::str::from_utf8(&rest[..end]).ok().and_then(|form| form.parse().ok());
+        match form {
+            Some(FORM) => {}
+            Some(found) => return Err(CacheError::OtherForm { found }),
+            None => return Err(unreadable("its form is no number")),
+        }
+        let body: Body<Option<TokenKeys>, Stored<SessionRequest, Zeroizing<String>>> =
+            serde_json::from_slice(&rest[end + 1..]).map_err(|error| {
+                // The words of the parser quote what they stumbled over.
+                unreadable(&format!("line {}, column {}", error.line() + 1, error.column()))
+            })?;
+        let sessions =
+            body.sessions.into_iter().filter(|session| session.expires > now).map(CachedSession::from);
+        Ok(Self { token_keys: body.token_keys, sessions: sessions.collect() })
+    }
+}
+
+impl Stored<&SessionRequest, &str> {
+    /// About how many bytes its variable parts take.
+    fn size(&self) -> usize {
+        let role = &self.request.access_role;
+        let tags: usize = role.session_tags.iter().map(|(key, value)| key.len() + value.len() + 8).sum();
+        let policies: usize = role.policy_arns.iter().map(|arn| arn.as_str().len() + 4).sum();
+        let policy = role.session_policy.as_ref().map_or(0, String::len);
+        let external_id = role.external_id.as_ref().map_or(0, |id| id.as_str().len());
+        self.secret_access_key.len() + self.session_token.len() + tags + policies + policy + external_id
+    }
+}
+
+impl From<Stored<SessionRequest, Zeroizing<String>>> for CachedSession {
+    fn from(stored: Stored<SessionRequest, Zeroizing<String>>) -> Self {
+        Self {
+            request: stored.request,
+            credentials: Arc::new(SessionCredentials::new(
+                (*stored.access_key_id).clone(),
+                (*stored.secret_access_key).clone(),
+                (*stored.session_token).clone(),
+                stored.issued,
+                stored.expires,
+            )),
+            last_used: stored.last_used,
+        }
+    }
+}
+
+fn unreadable(why: &str) -> CacheError {
+    CacheError::Unreadable { why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::core::catalog::{AccessRole, Source};
+    use crate::core::name::{ExternalId, PolicyArn, Region, RoleArn, SessionName};
+    use crate::core::token::TokenKey;
+
+    fn session(number: usize, expires: i64) -> CachedSession {
+        let access_role = AccessRole {
+            role_arn: RoleArn::parse(&format!("arn:aws:iam::111111111111:role/r{number}")).unwrap(),
+            source: [Source::Chain, Source::Environment, Source::Named("work".into())][number % 3].clone(),
+            duration: Duration::from_hours(1),
+            external_id: Some(ExternalId::parse("an-external-id").unwrap()),
+            session_name: None,
+            session_tags: BTreeMap::from([("team".into(), "a \"quoted\" one".into())]),
+            session_policy: Some("{\"Version\":\"2012-10-17\",\"Statement\":[]}".into()),
+            policy_arns: vec![PolicyArn::parse("arn:aws:iam::aws:policy/ReadOnlyAccess").unwrap()],
+            region: Some(Region::parse("eu-west-1").unwrap()),
+        };
+        CachedSession {
+            request: SessionRequest { access_role, session_name: SessionName::parse("name").unwrap() },
+            credentials: Arc::new(SessionCredentials::new(
+                format!("ASIA{number}"),
+                "secret/+\\\"".into(),
+                "t".repeat(900),
+                Timestamp(1000),
+                Timestamp(expires),
+            )),
+            last_used: [None, Some(Timestamp(1500))][number % 2],
+        }
+    }
+
+    fn cache(count: usize) -> Cache {
+        let keys = TokenKeys { current: TokenKey::new([7; 32]), made: Timestamp(5), previous: None };
+        Cache { token_keys: Some(keys), sessions: (0..count).map(|number| session(number, 4600)).collect() }
+    }
+
+    #[test]
+    fn a_cache_survives_its_bytes_and_fits_the_room_made_for_it() {
+        for count in [0, 1, 2, 200] {
+            let bytes = cache(count).to_bytes(Timestamp(2000));
+            assert!(bytes.capacity() >= bytes.len());
+            let room = Zeroizing::new(Vec::<u8>::with_capacity(bytes.capacity())).capacity();
+            assert_eq!(room, bytes.capacity(), "it did not grow");
+            let back = Cache::parse(&bytes, Timestamp(2000)).unwrap();
+            assert_eq!(back.sessions.len(), count);
+            assert_eq!(back.token_keys, cache(0).token_keys);
+            for (number, found) in back.sessions.iter().enumerate() {
+                let expected = session(number, 4600);
+                assert_eq!(found.request, expected.request);
+                assert_eq!(found.last_used, expected.last_used);
+                let (found, expected) = (&found.credentials, &expected.credentials);
+                assert_eq!(found.access_key_id(), expected.access_key_id());
+                assert_eq!((found.issued(), found.expires()), (expected.issued(), expected.expires()));
+                assert_eq!(found.reveal().secret_access_key, expected.reveal().secret_access_key);
+                assert_eq!(found.reveal().session_token, expected.reveal().session_token);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_ended_is_neither_written_nor_read() {
+        let cache = Cache { sessions: vec![session(1, 3000), session(2, 4000)], ..cache(0) };
+        let both = cache.to_bytes(Timestamp(2999));
+        assert_eq!(Cache::parse(&both, Timestamp(2999)).unwrap().sessions.len(), 2);
+        assert_eq!(Cache::parse(&both, Timestamp(3000)).unwrap().sessions.len(), 1);
+        let one = cache.to_bytes(Timestamp(3000));
+        assert_eq!(Cache::parse(&one, Timestamp(0)).unwrap().sessions.len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_this_versions_cache_is_told_apart_and_not_quoted() {
+        let parse = |bytes: &[u8]| Cache::parse(bytes, Timestamp(0)).unwrap_err();
+        for bytes in [&b""[..], b"my diary", b"BROKERD cache 1\n{}", &[0xff; 40]] {
+            assert_eq!(parse(bytes), CacheError::Foreign);
+        }
+        assert_eq!(parse(b"brokerd cache 2\n{}"), CacheError::OtherForm { found: 2 });
+        for bytes in [
+            &b"brokerd cache "[..],
+            b"brokerd cache one\n{}",
+            b"brokerd cache 1\n",
+            b"brokerd cache 1\n{\"token_keys\":null,\"sessions\":[\"marked\"]}",
+            b"brokerd cache 1\n{\"token_keys\":null,\"sessions\":[]} marked",
+        ] {
+            let error = parse(bytes);
+            assert!(matches!(error, CacheError::Unreadable { .. }), "{error}");
+            assert!(!error.to_string().contains("marked"), "{error}");
+        }
+        let mut cut = cache(3).to_bytes(Timestamp(0));
+        cut.truncate(700);
+        assert!(matches!(parse(&cut), CacheError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?}", cache(1));
+        assert!(!shown.contains("secret/") && !shown.contains("ttt") && !shown.contains("7, 7"), "{shown}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Which keychains there are, and what brokerd keeps in one.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::ProfileName;
+
+/// A keychain that brokerd can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keychain {
+    /// The Secret Service of the desktop: GNOME Keyring, KWallet, KeePassXC (freedesktop.org Secret Service API).
+    SecretService,
+    /// The kernel's key retention service (`man 7 keyrings`): lost at reboot, and small.
+    Keyutils,
+    /// The Keychain of macOS.
+    Macos,
+    /// None: what is kept ends with the daemon.
+    Memory,
+}
+
+impl Keychain {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::SecretService, Self::Keyutils, Self::Macos, Self::Memory];
+
+    /// Its name in `config.toml` and in `status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SecretService => "secret-service",
+            Self::Keyutils => "keyutils",
+            Self::Macos => "macos",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// The keychain of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|keychain| keychain.name() == name)
+    }
+
+    /// Whether it keeps what a person put there until that person takes it out again.
+    pub fn is_durable(self) -> bool {
+        matches!(self, Self::SecretService | Self::Macos)
+    }
+}
+
+impl fmt::Display for Keychain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What `config.toml` says about the keychain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeychainSetting {
+    /// The best that is found at the first start, and from then on that one.
+    #[default]
+    Auto,
+    /// This one.
+    Fixed(Keychain),
+}
+
+/// An item of a keychain: brokerd finds it by its account, a person recognises it by its label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// Unique among the items of [`Item::SERVICE`].
+    pub account: String,
+    /// For people, as keychain programs list it.
+    pub label: String,
+}
+
+impl Item {
+    /// The service under which every item of brokerd is kept.
+    pub const SERVICE: &'static str = "brokerd";
+
+    /// The cache of the daemon that keeps its state in `directory`. One of another state directory, as a demo's or
+    /// a second user profile's, has an item of its own: two daemons never write to the same one.
+    pub fn cache(directory: &Path) -> Self {
+        let directory = directory.display();
+        Self {
+            account: format!("cache of {directory}"),
+            label: format!("brokerd: sessions kept for {directory}"),
+        }
+    }
+
+    /// The key that seals the cache of the daemon that keeps its state in `directory`.
+    pub fn cache_key(directory: &Path) -> Self {
+        let directory = directory.display();
+        Self {
+            account: format!("cache key of {directory}"),
+            label: format!("brokerd: key of the sessions kept for {directory}"),
+        }
+    }
+
+    /// Long-term AWS keys that a person gave, under a name.
+    pub fn keys(name: &str) -> Self {
+        Self { account: format!("keys {name}"), label: format!("brokerd: AWS keys {name}") }
+    }
+
+    /// A secret of a profile. Its name holds no slash, nor does a profile's.
+    pub fn secret(profile: &ProfileName, name: &str) -> Self {
+        Self {
+            account: format!("secret {profile}/{name}"),
+            label: format!("brokerd: secret {name} of profile {profile}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_keychain_has_its_name_in_both_directions() {
+        for keychain in Keychain::ALL {
+            assert_eq!(Keychain::named(keychain.name()), Some(keychain));
+            assert_eq!(serde_json::to_string(&keychain).unwrap(), format!("\"{keychain}\""));
+        }
+        assert_eq!(Keychain::named("auto"), None);
+    }
+
+    #[test]
+    fn items_of_different_things_are_different_items() {
+        let (one, other) = (Path::new("/home/a/.local/state/brokerd"), Path::new("/tmp/demo/state"));
+        let profile = ProfileName::parse("dev").unwrap();
+        let items = [
+            Item::cache(one),
+            Item::cache(other),
+            Item::cache_key(one),
+            Item::keys("work"),
+            Item::secret(&profile, "work"),
+        ];
+        let accounts: std::collections::HashSet<_> = items.iter().map(|item| &item.account).collect();
+        assert_eq!(accounts.len(), items.len());
+    }
+}

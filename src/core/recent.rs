@@ -1,0 +1,115 @@
+//! The stages that were used lately: what a daemon fetches ahead when it starts.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::moment::Timestamp;
+use super::name::Stage;
+
+/// The form of the file that holds the list; raised when it changes.
+const FORM: u32 = 1;
+/// What was not used for so long is not fetched ahead any more.
+const LATELY: Duration = Duration::from_hours(7 * 24);
+/// How exactly the last use is kept: the file is not written again for less.
+const COARSE: Duration = Duration::from_hours(1);
+
+/// A stage of a project, and when it was last used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecentStage {
+    /// The project's configuration.
+    pub config: PathBuf,
+    /// The stage.
+    pub stage: Stage,
+    /// When a process last asked for it, give or take an hour.
+    pub last_used: Timestamp,
+}
+
+/// The list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recent {
+    stages: Vec<RecentStage>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    form: u32,
+    stages: Vec<RecentStage>,
+}
+
+impl Recent {
+    /// Reads the text that [`Recent::to_text`] made. The error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let stored: Stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if stored.form != FORM {
+            return Err(format!("it has form {}, and this version reads form {FORM}", stored.form));
+        }
+        Ok(Self { stages: stored.stages })
+    }
+
+    /// The list as text, for its file.
+    pub fn to_text(&self) -> String {
+        let stored = Stored { form: FORM, stages: self.stages.clone() };
+        let mut text = serde_json::to_string_pretty(&stored).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Notes that a stage was used.
+    pub fn note(&mut self, config: &Path, stage: &Stage, moment: Timestamp) {
+        match self.stages.iter_mut().find(|known| known.config == config && known.stage == *stage) {
+            Some(known) if moment < known.last_used.after(COARSE) => {}
+            Some(known) => known.last_used = moment,
+            None => {
+                let config = config.to_owned();
+                self.stages.push(RecentStage { config, stage: stage.clone(), last_used: moment });
+            }
+        }
+    }
+
+    /// Drops what was not used lately, seen from `now`.
+    pub fn forget(&mut self, now: Timestamp) {
+        self.stages.retain(|known| known.last_used.after(LATELY) > now);
+    }
+
+    /// All of them, the one used last first.
+    pub fn iter(&self) -> impl Iterator<Item = &RecentStage> {
+        let mut stages: Vec<_> = self.stages.iter().collect();
+        stages.sort_by_key(|known| std::cmp::Reverse(known.last_used));
+        stages.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(name: &str) -> Stage {
+        Stage::parse(name).unwrap()
+    }
+
+    #[test]
+    fn the_list_survives_its_text_and_forgets() {
+        let (shop, blog) = (Path::new("/shop/serverless.yml"), Path::new("/blog/serverless.yml"));
+        let mut recent = Recent::default();
+        recent.note(shop, &stage("dev"), Timestamp(1000));
+        recent.note(shop, &stage("prod"), Timestamp(2000));
+        recent.note(blog, &stage("dev"), Timestamp(3000));
+        let before = recent.clone();
+        recent.note(shop, &stage("dev"), Timestamp(1000 + 3599));
+        assert_eq!(recent, before, "an hour more or less makes no difference");
+        recent.note(shop, &stage("dev"), Timestamp(1000 + 3600));
+        let order: Vec<_> =
+            recent.iter().map(|known| (known.config.as_path(), known.stage.as_str())).collect();
+        assert_eq!(order, [(shop, "dev"), (blog, "dev"), (shop, "prod")]);
+        assert_eq!(Recent::parse(&recent.to_text()), Ok(recent.clone()));
+        recent.forget(Timestamp(3000 + 7 * 24 * 3600));
+        assert_eq!(recent.iter().count(), 1);
+        for text in ["", "{}", "{\"form\":2,\"stages\":[]}", "{\"form\":1,\"stages\":[{\"stage\":\"x\"}]}"] {
+            assert!(Recent::parse(text).is_err(), "{text}");
+        }
+    }
+}
