@@ -9,6 +9,7 @@ pub mod base_credentials;
 pub mod catalog_file;
 pub mod clock;
 pub mod control_socket;
+pub mod decision_log;
 pub mod directories;
 pub mod harden;
 pub mod https;

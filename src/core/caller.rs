@@ -26,7 +26,7 @@ pub struct DirectoryId {
 /// The program that a process runs, told by where the kernel laid out its code, stack, arguments and
 /// environment. `exec` keeps pid and start time, and changes this: whoever runs another program is, for the
 /// stage rule, another caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Image(pub [u64; 6]);
 
 /// What can be seen of a process.

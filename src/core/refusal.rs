@@ -172,6 +172,14 @@ impl Refusal {
         }
     }
 
+    /// What ended a decision, if that is why.
+    pub fn ended(&self) -> Option<&str> {
+        match self {
+            Self::Ended { why } => Some(why),
+            _ => None,
+        }
+    }
+
     /// What to type or change next, where something is known.
     pub fn hint(&self) -> Option<String> {
         Some(match self {

@@ -102,7 +102,11 @@ impl Broker {
                 TokenKeys::new(TokenKey::new(random::bytes()), clock::now()),
                 &clock::boot_id(),
             ),
-            callers: Callers::new(parts.directories.home.clone(), observer.clone()),
+            callers: Callers::new(
+                parts.directories.home.clone(),
+                observer.clone(),
+                &parts.directories.decision_file(),
+            ),
             observer,
             projects: Projects::default(),
             catalogs: Catalogs::new(parts.directories.catalog_file()),

@@ -9,9 +9,12 @@ use crate::core::audit::AuditedCaller;
 use crate::core::caller::{DirectoryId, Image, ProcessId, Unidentified};
 use crate::core::catalog::Catalog;
 use crate::core::decision::{Decision, Outcome, decide};
+use crate::core::kept::KeptDecision;
 use crate::core::name::Stage;
 use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
+use crate::edges::clock;
+use crate::edges::decision_log::DecisionLog;
 use crate::edges::peer::{self, Observer};
 use crate::edges::project_file::ProjectFile;
 
@@ -59,8 +62,8 @@ struct Kept {
     image: Image,
     project: ProjectFile,
     caller: Arc<AuditedCaller>,
-    /// What it was given.
-    given: Arc<Decision>,
+    /// What it was given; what is written of it where that is all there is, and it has ended.
+    given: Result<Arc<Decision>, Box<KeptDecision>>,
     /// The same, or that it has ended.
     outcome: Arc<Outcome>,
     /// Whether somebody who edits the catalog was told of its end.
@@ -70,25 +73,88 @@ struct Kept {
 /// Under what a decision is kept: by name a process may have one for each stage.
 type Key = (ProcessId, Option<Stage>);
 
+impl Kept {
+    /// As it is written down.
+    fn record(&self, key: &Key) -> KeptDecision {
+        let ended = match &self.outcome.result {
+            Ok(_) => None,
+            Err(refusal) => Some(refusal.ended().unwrap_or("it was taken back").to_owned()),
+        };
+        let given = match &self.given {
+            Ok(given) => given,
+            Err(written) => return KeptDecision { ended, ..(**written).clone() },
+        };
+        KeptDecision {
+            process: key.0,
+            asked: key.1.clone(),
+            directory: self.directory,
+            image: self.image,
+            caller: (*self.caller).clone(),
+            config: self.project.config.clone(),
+            leads_to: self.project.leads_to.clone(),
+            place: given.place.clone(),
+            app: given.app.clone(),
+            stage: given.stage.clone(),
+            profile: given.profile.name.clone(),
+            role_digest: given.access_role.digest(),
+            matched: given.matched,
+            fallback: given.fallback.clone(),
+            region: given.region.clone(),
+            reasons: self.outcome.reasons.clone(),
+            ended,
+        }
+    }
+}
+
 /// Decides for processes, and remembers.
 #[derive(Debug)]
 pub(super) struct Callers {
     home: PathBuf,
     observer: Arc<Observer>,
     kept: Mutex<Table>,
+    log: DecisionLog,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     kept: HashMap<Key, Kept>,
+    /// What an earlier daemon gave, until there is a catalog to tell what that was.
+    left: Vec<KeptDecision>,
     /// The size at which processes that ended are swept out next.
     sweep_at: usize,
 }
 
 impl Callers {
-    pub(super) fn new(home: PathBuf, observer: Arc<Observer>) -> Self {
+    /// Callers of a user with this home. `log` is where decisions wait for the next daemon.
+    pub(super) fn new(home: PathBuf, observer: Arc<Observer>, log: &Path) -> Self {
         let home = std::fs::canonicalize(&home).unwrap_or(home);
-        Self { home, observer, kept: Mutex::default() }
+        let (log, mut left) = DecisionLog::open(log, &clock::boot_id());
+        left.retain(|kept| peer::is_alive(kept.process));
+        log.replace(left.iter().cloned());
+        Self { home, observer, kept: Mutex::new(Table { left, ..Table::default() }), log }
+    }
+
+    /// Takes over what an earlier daemon gave, once there is a catalog in force.
+    fn take_over(&self, catalog: Result<&Catalog, &str>) {
+        let Ok(catalog) = catalog else { return };
+        let mut table = self.lock();
+        for left in std::mem::take(&mut table.left) {
+            let outcome = Arc::new(left.restore(catalog));
+            let key = (left.process, left.asked.clone());
+            let kept = Kept {
+                directory: left.directory,
+                image: left.image,
+                project: ProjectFile { config: left.config.clone(), leads_to: left.leads_to.clone() },
+                caller: Arc::new(left.caller.clone()),
+                given: outcome
+                    .result
+                    .as_ref()
+                    .map_or_else(|_| Err(Box::new(left)), |given| Ok(given.clone())),
+                outcome,
+                told: false,
+            };
+            table.kept.insert(key, kept);
+        }
     }
 
     pub(super) fn home(&self) -> &Path {
@@ -108,8 +174,13 @@ impl Callers {
 
     /// Ends every kept decision that no longer is what the user wants.
     pub(super) fn review(&self, catalog: Result<&Catalog, &str>, allowed: &AllowList) {
-        for kept in self.lock().kept.values_mut() {
-            kept.outcome = reviewed(&kept.outcome, catalog, allowed);
+        self.take_over(catalog);
+        for (key, kept) in &mut self.lock().kept {
+            let outcome = reviewed(&kept.outcome, catalog, allowed);
+            if !Arc::ptr_eq(&outcome, &kept.outcome) {
+                kept.outcome = outcome;
+                self.log.add(&kept.record(key));
+            }
         }
     }
 
@@ -129,17 +200,18 @@ impl Callers {
                 kept.outcome.result.is_err() && !kept.told && peer::is_alive(*process)
             })
             // One that ended because its project was denied is no matter of the catalog.
-            .filter(|(_, kept)| allowed.find(&kept.given.config, kept.given.place.as_ref()).is_some())
-            .map(|((process, _), kept)| {
+            .filter_map(|((process, _), kept)| {
+                let given = kept.given.as_ref().ok()?;
+                allowed.find(&given.config, given.place.as_ref())?;
                 kept.told = true;
-                AffectedProcess {
+                Some(AffectedProcess {
                     pid: process.pid,
                     name: kept.caller.name(),
                     directory: kept.caller.directory.clone(),
-                    app: kept.given.app.clone(),
-                    stage: kept.given.stage.clone(),
-                    profile: kept.given.profile.name.clone(),
-                }
+                    app: given.app.clone(),
+                    stage: given.stage.clone(),
+                    profile: given.profile.name.clone(),
+                })
             })
             .collect();
         affected.sort_by(|left, right| (left.pid, &left.stage).cmp(&(right.pid, &right.stage)));
@@ -151,6 +223,9 @@ impl Callers {
     /// project and nothing has ended it.
     pub(super) async fn decide(&self, process: ProcessId, question: Question, state: &State<'_>) -> Asking {
         let key = (process, question.asked.clone());
+        if self.has_left() {
+            self.take_over(state.catalogs.current().await.as_deref().map_err(String::as_str));
+        }
         if question.is_real()
             && let Some(kept) = self.keep(&key)
         {
@@ -213,6 +288,7 @@ impl Callers {
             && let Some(entry) = self.lock().kept.get_mut(key)
         {
             entry.outcome = outcome.clone();
+            self.log.add(&entry.record(key));
         }
         Asking { caller: Some(kept.caller), outcome }
     }
@@ -224,17 +300,25 @@ impl Callers {
             image: gathered.caller.image,
             project: gathered.file.clone(),
             caller: gathered.named.clone(),
-            given: given.clone(),
+            given: Ok(given.clone()),
             outcome: outcome.clone(),
             told: false,
         };
         let mut table = self.lock();
+        // Before anything is handed out: what the process gets must not depend on whether the daemon lives on.
+        self.log.add(&kept.record(&key));
         table.kept.insert(key, kept);
         if table.kept.len() > table.sweep_at.max(SMALLEST) {
             table.kept.retain(|(process, _), _| peer::is_alive(*process));
             // Twice what lives: each sweep is paid for by as many newcomers.
             table.sweep_at = table.kept.len() * 2;
+            let left = table.left.iter().cloned();
+            self.log.replace(table.kept.iter().map(|(key, kept)| kept.record(key)).chain(left));
         }
+    }
+
+    fn has_left(&self) -> bool {
+        !self.lock().left.is_empty()
     }
 
     /// Looks at a process, its ancestors and its project, off the serving thread.

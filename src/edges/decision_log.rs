@@ -1,0 +1,156 @@
+//! The file in which the decisions of running processes wait for the next daemon.
+//!
+//! It lies in the runtime directory and is worth nothing after the machine's next start, so that nothing of it is
+//! synced: a line that was written outlives the daemon, however that ends, and more is not needed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::kept::KeptDecision;
+
+/// The form of the file; raised when it changes.
+const FORM: u32 = 1;
+
+/// Its first line.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    form: u32,
+    /// The start of the machine: process ids begin anew with each.
+    boot: String,
+}
+
+/// Decisions, one in each line; of two about the same question of a process the later counts.
+#[derive(Debug)]
+pub struct DecisionLog {
+    path: PathBuf,
+    boot: String,
+    /// `None` once it could not be written: then what is missing would be taken for what nobody was given.
+    file: Mutex<Option<File>>,
+}
+
+impl DecisionLog {
+    /// Opens the log at `path` for this start of the machine, and gives what an earlier daemon left there, in order.
+    /// What cannot be read is passed over: those processes are decided anew.
+    pub fn open(path: &Path, boot: &str) -> (Self, Vec<KeptDecision>) {
+        let text = fs::read(path).unwrap_or_default();
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let header = lines.next().and_then(|line| serde_json::from_slice::<Header>(line).ok());
+        let left = match header {
+            Some(header) if header == (Header { form: FORM, boot: boot.to_owned() }) => {
+                lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
+            }
+            _ => Vec::new(),
+        };
+        (Self { path: path.to_owned(), boot: boot.to_owned(), file: Mutex::new(None) }, left)
+    }
+
+    /// Puts these decisions in place of all that is there.
+    pub fn replace(&self, decisions: impl Iterator<Item = KeptDecision>) {
+        let mut lines = line(&Header { form: FORM, boot: self.boot.clone() });
+        for decision in decisions {
+            lines.extend(line(&decision));
+        }
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        *file = self.written(&lines).map_err(|error| self.complain(&error)).ok();
+    }
+
+    fn written(&self, lines: &[u8]) -> io::Result<File> {
+        let beside = self.path.with_extension("new");
+        // Opened for appending, and renamed: the file that is written to from then on is this one.
+        let _ = fs::remove_file(&beside);
+        let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&beside)?;
+        file.write_all(lines)?;
+        fs::rename(&beside, &self.path)?;
+        Ok(file)
+    }
+
+    /// Adds a decision.
+    pub fn add(&self, decision: &KeptDecision) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = file.as_mut()
+            && let Err(error) = open.write_all(&line(decision))
+        {
+            self.complain(&error);
+            *file = None;
+        }
+    }
+
+    fn complain(&self, error: &io::Error) {
+        tracing::warn!(%error, path = %self.path.display(), "running processes will be decided anew when brokerd starts again");
+    }
+}
+
+fn line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::audit::AuditedCaller;
+    use crate::core::caller::{DirectoryId, Image, ProcessId};
+    use crate::core::decision::Matched;
+    use crate::core::name::{App, ProfileName, Stage};
+
+    fn decision(pid: u32) -> KeptDecision {
+        let process = ProcessId { pid, start: 1 };
+        KeptDecision {
+            process,
+            asked: None,
+            directory: DirectoryId { device: 1, inode: 2 },
+            image: Image([0; 6]),
+            caller: AuditedCaller { process, executable: None, directory: "/".into(), parents: Vec::new() },
+            config: "/serverless.yml".into(),
+            leads_to: None,
+            place: None,
+            app: App::parse("shop").unwrap(),
+            stage: Stage::parse("dev").unwrap(),
+            profile: ProfileName::parse("dev").unwrap(),
+            role_digest: String::new(),
+            matched: Matched::Exact,
+            fallback: None,
+            region: None,
+            reasons: Vec::new(),
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_there_for_the_next_daemon_of_this_boot_only() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("decisions.jsonl");
+        let (log, left) = DecisionLog::open(&path, "boot");
+        assert_eq!(left, []);
+        log.replace([decision(1)].into_iter());
+        log.add(&decision(2));
+        log.add(&decision(3));
+        let pids = |boot| -> Vec<u32> {
+            DecisionLog::open(&path, boot).1.iter().map(|kept| kept.process.pid).collect()
+        };
+        assert_eq!(pids("boot"), [1, 2, 3]);
+        assert!(pids("next boot").is_empty());
+        // The daemon died in the middle of a line.
+        let text = fs::read(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 9]).unwrap();
+        assert_eq!(pids("boot"), [1, 2]);
+        let (log, left) = DecisionLog::open(&path, "boot");
+        log.replace(left.into_iter().skip(1));
+        log.add(&decision(4));
+        assert_eq!(pids("boot"), [2, 4]);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_fails() {
+        let (log, left) = DecisionLog::open(Path::new("/nonexistent/decisions.jsonl"), "boot");
+        log.replace(left.into_iter());
+        log.add(&decision(1));
+    }
+}
