@@ -18,9 +18,8 @@ pub mod duration;
 pub mod fault;
 pub mod imds;
 pub mod issue;
-
-pub mod keychain;
 pub mod kept;
+pub mod keychain;
 pub mod lease;
 pub mod line_diff;
 pub mod moment;

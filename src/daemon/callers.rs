@@ -140,6 +140,7 @@ impl Callers {
         let mut table = self.lock();
         for left in std::mem::take(&mut table.left) {
             let outcome = Arc::new(left.restore(catalog));
+            let has_ended_now = outcome.result.is_err() && left.ended.is_none();
             let key = (left.process, left.asked.clone());
             let kept = Kept {
                 directory: left.directory,
@@ -153,6 +154,9 @@ impl Callers {
                 outcome,
                 told: false,
             };
+            if has_ended_now {
+                self.log.add(&kept.record(&key));
+            }
             table.kept.insert(key, kept);
         }
     }

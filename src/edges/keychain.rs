@@ -87,7 +87,7 @@ pub trait Keychain: Send + std::fmt::Debug {
     fn write(&mut self, item: &Item, secret: &[u8]) -> Result<(), KeychainError>;
     /// Removes an item, and says whether there was one.
     fn remove(&mut self, item: &Item) -> Result<bool, KeychainError>;
-    /// Whether it is there at all, locked or not.
+    /// Whether it can be used now. One that is there and locked is [`KeychainError::Locked`].
     fn probe(&mut self) -> Result<(), KeychainError>;
 }
 

@@ -23,6 +23,7 @@ class Programs:
     clients: Path
     python: Path
     aws: Path
+    steady: Path
 
 
 class Broker:
@@ -32,6 +33,8 @@ class Broker:
         self.place, self.programs, self.sts = place, programs, sts
         self.environment = {"AWS_ENDPOINT_URL_STS": sts.url, "AWS_REGION": REGION, "RUST_LOG": "debug"}
         self.environment |= environment or {}
+        # What starts it, by becoming it.
+        self.prefix = []
         self.log = place.root / "brokerd.log"
         self.process = None
         self.endpoint = None
@@ -46,8 +49,9 @@ class Broker:
         self.place.person.own(name)
         env = self.place.environment(NOTIFY_SOCKET=name, **self.environment)
         with open(self.log, "a") as log:
+            argv = [*self.prefix, self.programs.brokerd]
             self.process = self.place.person.start(
-                [self.programs.brokerd], cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                argv, cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         self.wait_for("READY=1")
         self.endpoint = self.status()["endpoints"][0]
@@ -144,6 +148,11 @@ class Broker:
         assert done.returncode == 0, f"{argv}: {done.stdout}\n{done.stderr}"
         return Answer.read(done.stdout, self.sts)
 
+    def load(self, clients):
+        """Starts clients that go on asking until they are told to stop: pairs of a directory and a command line."""
+        env = self.client_environment()
+        return Load([self.place.person.start(argv, cwd=cwd, env=env) for cwd, argv in clients])
+
     def companion(self, cwd, **env):
         """A process that stays and asks each time it is told to."""
         return Companion(self, cwd, env)
@@ -196,3 +205,21 @@ class Companion:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Load:
+    """Clients at work."""
+
+    def __init__(self, processes):
+        self.processes = processes
+        for process in processes:
+            line = process.stdout.readline()
+            assert line == "ready\n", f"a client did not come to work: {line}{process.stderr.read()}"
+
+    def stop(self):
+        """Ends them, and gives what happened to each, how often."""
+        for process in self.processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=60) for process in self.processes]
+        return [json.loads(out) for out, _ in said]

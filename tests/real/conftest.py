@@ -51,8 +51,11 @@ def programs():
     shutil.copytree(CHECKOUT / "tests/real/clients", here / "clients", ignore=shutil.ignore_patterns("__pycache__"))
     for path in [here / "clients", *here.glob("clients/*")]:
         path.chmod(0o755)
+    shutil.copy(built / "examples/steady", here / "steady")
+    (here / "steady").chmod(0o755)
     python = Path(sys.executable)
-    yield Programs(here / "brokerd", here / "brokerctl", here / "clients", python, python.with_name("aws"))
+    aws = python.with_name("aws")
+    yield Programs(here / "brokerd", here / "brokerctl", here / "clients", python, aws, here / "steady")
     shutil.rmtree(here)
 
 

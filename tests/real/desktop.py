@@ -23,16 +23,15 @@ class Desktop:
         )
         self.address = self.bus.stdout.readline().strip()
         assert self.address, "the session bus does not start"
-        self.keyring = None
-        self.start_keyring()
+        self._start_keyring()
 
     def environment(self):
         """What processes of the session have more than others."""
         return {"DBUS_SESSION_BUS_ADDRESS": self.address}
 
-    def start_keyring(self):
-        """Starts the keyring unlocked, as a login does, in place of any that runs; ready when this returns."""
-        argv = ["gnome-keyring-daemon", "--replace", "--unlock", "--components=secrets", "--foreground"]
+    def _start_keyring(self):
+        """Starts the keyring unlocked, as a login does; ready when this returns."""
+        argv = ["gnome-keyring-daemon", "--unlock", "--components=secrets", "--foreground"]
         env = self.place.environment(**self.environment())
         self.keyring = self.place.person.start(argv, cwd="/", env=env, stdout=subprocess.PIPE, stderr=self._log)
         self.keyring.stdin.write(PASSWORD)

@@ -122,7 +122,8 @@ async fn find(directories: &Directories, now: Timestamp) -> Result<Chosen, Choic
         };
         let worker = Worker::new(keychain)?;
         match worker.call(end.saturating_duration_since(Instant::now()), |keychain| keychain.probe()).await {
-            Ok(()) => {
+            // A locked one is there, and its owner will unlock it.
+            Ok(()) | Err(KeychainError::Locked) => {
                 remember(&directories.keychain_file(), kind, now);
                 return Ok(Chosen::by(worker, kind, How::Found, directories.state()));
             }

@@ -96,7 +96,7 @@ impl Keychain for SecretService {
     }
 
     fn probe(&mut self) -> Result<(), KeychainError> {
-        self.call(|open| open.is_locked().map(drop))
+        self.call(|open| if open.is_locked()? { Err(KeychainError::Locked) } else { Ok(()) })
     }
 }
 
