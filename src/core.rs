@@ -22,6 +22,7 @@ pub mod line_diff;
 pub mod moment;
 pub mod name;
 pub mod nearest;
+pub mod pins;
 pub mod protocol;
 pub mod refusal;
 pub mod relay;

@@ -9,6 +9,8 @@ mod endpoint;
 mod gathering;
 mod main;
 mod permissions;
+mod pinning;
+mod pins;
 mod projects;
 mod refusals;
 mod report;

@@ -14,6 +14,7 @@ pub mod harden;
 pub mod https;
 pub mod listen;
 pub mod peer;
+pub mod pin_file;
 pub mod project_file;
 pub mod random;
 pub mod repository;

@@ -19,12 +19,14 @@ use crate::edges::allow_file::AllowFileError;
 use crate::edges::audit_log::AuditLog;
 use crate::edges::directories::Directories;
 use crate::edges::peer::Observer;
+use crate::edges::pin_file::PinFileError;
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, user};
 
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
 use super::permissions::Permissions;
+use super::pins::Pins;
 use super::projects::Projects;
 use super::refusals::Refusals;
 use super::sessions::{Session, Sessions};
@@ -46,6 +48,9 @@ pub enum BrokerError {
     /// The list of allowed projects cannot be read.
     #[error(transparent)]
     AllowFile(#[from] AllowFileError),
+    /// The pins cannot be read.
+    #[error(transparent)]
+    PinFile(#[from] PinFileError),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     AuditLog(std::io::Error),
@@ -65,6 +70,7 @@ pub struct Broker {
     pub(super) projects: Projects,
     pub(super) catalogs: Catalogs,
     pub(super) permissions: Permissions,
+    pub(super) pins: Pins,
     pub(super) sessions: Sessions,
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
@@ -96,6 +102,7 @@ impl Broker {
             projects: Projects::default(),
             catalogs: Catalogs::new(parts.directories.catalog_file()),
             permissions: Permissions::read(parts.directories.allow_file())?,
+            pins: Pins::read(parts.directories.pins_file())?,
             sessions: Sessions::new(parts.issuer),
             refusals: Refusals::default(),
             audit: AuditLog::open(&parts.directories.audit_file()).map_err(BrokerError::AuditLog)?,
@@ -108,7 +115,7 @@ impl Broker {
     }
 
     pub(super) fn state(&self) -> State<'_> {
-        State::new(&self.projects, &self.catalogs, &self.permissions)
+        State::new(&self.projects, &self.catalogs, &self.permissions, &self.pins)
     }
 
     /// The decision for a process.
