@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use dialoguer::FuzzySelect;
 use dialoguer::theme::ColorfulTheme;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Failure, Kind};
@@ -25,8 +26,9 @@ pub(super) fn pick(choices: &StageChoices) -> Result<Stage, Failure> {
             hint: Some("brokerctl use STAGE".to_owned()),
         });
     }
-    let _restored = Cursor;
-    // Ctrl-C would end this program with the cursor hidden. Where somebody listens for it, the list only fails.
+    let _restored = Keys::take()?;
+    // The list answers Ctrl-C with the signal, which would end this program with the cursor hidden. Where somebody
+    // listens for that, the list only fails.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     let _interrupts = signal(SignalKind::interrupt())?;
@@ -50,11 +52,23 @@ fn nothing_picked() -> Failure {
     Failure::refused("no stage picked, nothing changed")
 }
 
-/// Shows the cursor again, however the list ends.
-struct Cursor;
+/// The keyboard while a list is shown: the list asks for single keys, and what is typed between two of them must
+/// neither be shown nor be a signal. Given back, with the cursor, however the list ends.
+struct Keys(Termios);
 
-impl Drop for Cursor {
+impl Keys {
+    fn take() -> Result<Self, Failure> {
+        let before = tcgetattr(std::io::stdin()).map_err(std::io::Error::from)?;
+        let mut during = before.clone();
+        during.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
+        tcsetattr(std::io::stdin(), OptionalActions::Drain, &during).map_err(std::io::Error::from)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Keys {
     fn drop(&mut self) {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.0);
         let _ = std::io::stderr().write_all(b"\x1b[?25h");
     }
 }
