@@ -77,15 +77,15 @@ enum Command {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
-    /// Pin a stage: what is started in this terminal from now on works on it, but for Serverless CLIs
+    /// Pin a stage for what is started in this terminal from now on; a Serverless CLI that differs is refused
     Use {
         /// The stage; left out, a list to pick from
         #[arg(value_parser = Stage::parse, conflicts_with = "clear")]
         stage: Option<Stage>,
-        /// How long, at most 24h; else 12h, and 1h with --everywhere. A terminal's pin ends with it in any case
+        /// How long, at most 24h; else as long as the terminal, at most 12h, and 1h with --everywhere
         #[arg(long = "for", value_name = "TIME", value_parser = parse_length, conflicts_with = "clear")]
         length: Option<Duration>,
-        /// In this project, in every terminal, and not in this terminal only
+        /// For this project in every terminal, not for this terminal
         #[arg(long)]
         everywhere: bool,
         /// Take the pin of this terminal back, and with --everywhere the project's
