@@ -1,8 +1,10 @@
 """A terminal as a user has it: a pseudo-terminal, and a session whose leader starts what is typed."""
 
+import fcntl
 import json
 import os
 import select
+import struct
 import termios
 import time
 from types import SimpleNamespace
@@ -19,7 +21,7 @@ class Terminal:
     def __init__(self, broker):
         self._broker = broker
         self._screen, slave = os.openpty()
-        termios.tcsetwinsize(slave, (40, 120))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         # A terminal belongs to who is logged in at it.
         if os.geteuid() == 0:
             os.fchown(slave, broker.place.person.uid, -1)
@@ -29,11 +31,12 @@ class Terminal:
             broker.python("shell.py", str(orders), str(answers)),
             cwd=broker.place.home,
             env=broker.client_environment(),
-            stdin=None,
-            stdout=None,
-            stderr=None,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
             pass_fds=(orders, answers),
-            preexec_fn=lambda: os.login_tty(slave),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         for end in (orders, answers):
             os.close(end)
