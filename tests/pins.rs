@@ -40,12 +40,13 @@ impl Projects {
         home.write("shop/src/note", "");
         home.write("second/serverless.yml", "service: y\napp: shop\n");
         home.write("strict/serverless.yml", "service: z\napp: strict\n");
+        home.write("unknown/serverless.yml", "service: u\napp: shopp\n");
         home.write("stranger/serverless.yml", "service: s\napp: shop\n");
         Self(home)
     }
 
     fn allow(&self) {
-        for project in ["shop", "second", "strict"] {
+        for project in ["shop", "second", "strict", "unknown"] {
             assert!(self.0.ctl(&["allow", project]).status.success());
         }
     }
@@ -174,6 +175,9 @@ fn what_cannot_be_pinned_is_refused_in_the_words_of_why() {
             "stranger/serverless.yml is not allowed yet\nhint: brokerctl allow ",
         ),
         (everywhere("", "prod"), "is in no project"),
+        (everywhere("unknown", "prod"), "the catalog has no application shopp (did you mean shop?)"),
+        (projects.refused("unknown", &[], 1), "the catalog has no application shopp (did you mean shop?)"),
+        (projects.refused("stranger", &[], 1), "stranger/serverless.yml is not allowed yet"),
         (
             projects.refused("shop", &["prod"], 1),
             "this is no terminal, so there is none to pin a stage in\nhint: brokerctl use prod --everywhere",

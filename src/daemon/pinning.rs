@@ -57,7 +57,7 @@ impl Broker {
         while clock::ticks() < pin.from {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        tracing::info!(app = %pin.app, stage = %pin.stage, until = %pin.until, "{} set", pin.place.reach());
+        tracing::info!(app = %pin.app, stage = %pin.stage, until = %pin.until, place = ?pin.place, "pinned");
 
         let asking = self.new_process(asker, path).await;
         self.prefetch_for(&asking);
@@ -80,21 +80,20 @@ impl Broker {
         let app = application(&self.new_process(asker, path.clone()).await.outcome)?;
         let config = project_file::named(&path, self.callers.home()).map(|file| file.config);
         let sessions = self.observer.sessions(asker);
-        let is_ours = |pin: &Pin| pin.app == app && matches!(pin.place, PinPlace::Terminal(_));
         let (pins, mut places) = (self.pins.now().in_force(), Vec::new());
         // The one that counts here is the nearest one.
         places.extend(
             sessions
                 .iter()
                 .map(|leader| PinPlace::Terminal(*leader))
-                .find(|place| pins.iter().any(|pin| is_ours(pin) && pin.place == *place)),
+                .find(|place| pins.iter().any(|pin| pin.app == app && pin.place == *place)),
         );
         let project = config.map(PinPlace::Project);
         places.extend(project.clone().filter(|_| everywhere));
         let removed =
             self.pins.clear(&places, &app).map_err(|error| Failure::new(error.to_string(), None))?;
         for pin in &removed {
-            tracing::info!(%app, stage = %pin.stage, "{} taken back", pin.place.reach());
+            tracing::info!(%app, stage = %pin.stage, place = ?pin.place, "pin taken back");
         }
         let left = self.pins.now().in_force();
         let left = left.iter().filter(|pin| pin.app == app && Some(&pin.place) == project.as_ref());
@@ -113,6 +112,9 @@ impl Broker {
         path: PathBuf,
     ) -> Result<StageChoices, Failure> {
         let outcome = self.new_process(asker, path).await.outcome;
+        if let Err(refusal @ Refusal::UnknownApplication { .. }) = &outcome.result {
+            return Err(refusal.clone().into());
+        }
         let app = application(&outcome)?;
         let catalog = self.catalogs.current().await;
         let catalog =
