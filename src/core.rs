@@ -25,6 +25,7 @@ pub mod line_diff;
 pub mod moment;
 pub mod name;
 pub mod nearest;
+pub mod pins;
 pub mod protocol;
 pub mod recent;
 pub mod refusal;

@@ -6,6 +6,8 @@ mod commands;
 mod explanation;
 mod failure;
 mod paint;
+mod picker;
+mod pins;
 mod status;
 
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::core::duration::parse_duration;
+use crate::core::name::Stage;
+use crate::core::pins::parse_length;
 
 /// Asks brokerd who gets what, and says yes to projects.
 ///
@@ -73,6 +77,21 @@ enum Command {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
+    /// Pin a stage for what is started in this terminal from now on; a Serverless CLI that differs is refused
+    Use {
+        /// The stage; left out, a list to pick from
+        #[arg(value_parser = Stage::parse, conflicts_with = "clear")]
+        stage: Option<Stage>,
+        /// How long, at most 24h; else as long as the terminal, at most 12h, and 1h with --everywhere
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_length, conflicts_with = "clear")]
+        length: Option<Duration>,
+        /// For this project in every terminal, not for this terminal
+        #[arg(long)]
+        everywhere: bool,
+        /// Take the pin of this terminal back, and with --everywhere the project's
+        #[arg(long)]
+        clear: bool,
+    },
     /// Show and edit the deployment profiles of the catalog
     #[command(subcommand)]
     Profile(catalog_commands::Profile),
@@ -101,6 +120,8 @@ pub fn main() -> ExitCode {
         Command::Why { path, stage, pid, json, .. } => commands::why(path, stage, pid, json),
         Command::Allow { path, app, worktrees } => commands::allow(&path, app, worktrees),
         Command::Deny { path } => commands::deny(&path),
+        Command::Use { clear: true, everywhere, .. } => pins::unpin(everywhere),
+        Command::Use { stage, length, everywhere, .. } => pins::pin(stage, length, everywhere),
         Command::Profile(command) => command.run(),
         Command::App(command) => command.run(),
         Command::Stage(command) => command.run(),

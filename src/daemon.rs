@@ -10,6 +10,8 @@ mod gathering;
 mod keeper;
 mod main;
 mod permissions;
+mod pinning;
+mod pins;
 mod projects;
 mod refusals;
 mod report;

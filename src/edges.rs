@@ -16,6 +16,7 @@ pub mod https;
 pub mod keychain;
 pub mod listen;
 pub mod peer;
+pub mod pin_file;
 pub mod project_file;
 pub mod random;
 pub mod repository;

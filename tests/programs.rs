@@ -25,7 +25,15 @@ fn without_a_daemon_the_exit_code_is_3_and_the_hint_says_what_to_type() {
         return;
     }
     let home = Home::new(CONFIG, CATALOG);
-    for arguments in [&["status"][..], &["why"], &["allow"], &["stop"], &["credential-process"]] {
+    for arguments in [
+        &["status"][..],
+        &["why"],
+        &["allow"],
+        &["use"],
+        &["use", "--clear"],
+        &["stop"],
+        &["credential-process"],
+    ] {
         let output = home.ctl(arguments);
         assert_eq!(output.status.code(), Some(3), "{arguments:?}");
         assert_eq!(stderr(&output), "error: brokerd is not running\nhint: brokerd &\n");

@@ -72,6 +72,9 @@ pub struct Caller {
     pub image: Image,
     /// Its parent, its parent's parent and so on, as far as they are the same user's.
     pub ancestors: Vec<Ancestor>,
+    /// The leaders of the sessions that it and its ancestors are in, the nearest first, each once. A session whose
+    /// leader has ended is left out.
+    pub sessions: Vec<ProcessId>,
 }
 
 /// A process that started a caller, or one that did that.

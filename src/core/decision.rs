@@ -12,6 +12,7 @@ use super::catalog::{AccessRole, Application, Catalog, Profile, Unmatched};
 use super::fault::Fault;
 use super::name::{App, Org, Region, Stage};
 use super::nearest::nearest;
+use super::pins::PinInquiry;
 use super::refusal::Refusal;
 use super::serverless::{Document, Finding, Inputs};
 use super::stage::{Cli, StageInquiry, stage};
@@ -42,6 +43,8 @@ pub struct Inquiry<'a> {
     pub cli: Cli<'a>,
     /// The caller's environment; `None` if it cannot be read.
     pub environment: Option<&'a BTreeMap<String, String>>,
+    /// The pins, and what decides which of them the caller has.
+    pub pins: PinInquiry<'a>,
     /// The stage in the role name that the caller asks for, if it asks by name.
     pub asked: Option<&'a Stage>,
 }
@@ -207,8 +210,13 @@ fn steps(
     check_identity(inquiry, document, record, &inputs)?;
     trail.say("application", format!("it is {}, allowed since {}", record.app, record.since));
 
-    let stage_inquiry =
-        StageInquiry { document, cli: inquiry.cli, environment: inquiry.environment, asked: inquiry.asked };
+    let stage_inquiry = StageInquiry {
+        document,
+        cli: inquiry.cli,
+        environment: inquiry.environment,
+        pin: inquiry.pins.find(&record.app, project.config),
+        asked: inquiry.asked,
+    };
     let (stage, stage_source) = stage(&stage_inquiry)?;
     trail.stage = Some(stage.clone());
     trail.say("stage", format!("it is {stage}: {stage_source}"));

@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::keychain::Keychain;
 use super::moment::Timestamp;
 use super::name::{App, Org, ProfileName, Region, RoleArn, Stage};
+use super::pins::Reach;
 use super::refusal::Refusal;
 
 /// The number of this protocol; raised by hand whenever a line changes its meaning.
@@ -74,6 +75,29 @@ pub enum Request {
         /// Its directory or configuration file.
         path: PathBuf,
     },
+    /// The stages of a project's application, to choose from.
+    Stages {
+        /// A directory of the project.
+        path: PathBuf,
+    },
+    /// Pin a stage for what is started from now on.
+    Pin {
+        /// A directory of the project.
+        path: PathBuf,
+        /// The stage.
+        stage: Stage,
+        /// For how many seconds.
+        seconds: Option<u64>,
+        /// For the project rather than the asking process's terminal.
+        everywhere: bool,
+    },
+    /// Take pins back.
+    Unpin {
+        /// A directory of the project.
+        path: PathBuf,
+        /// The project's too.
+        everywhere: bool,
+    },
     /// The running processes that the catalog in force now gives nothing, and an earlier one gave a profile.
     Affected,
     /// Credentials for the parent of the asking process.
@@ -107,6 +131,12 @@ pub enum Reply {
         /// Its application.
         app: App,
     },
+    /// To [`Request::Stages`].
+    Stages(StageChoices),
+    /// To [`Request::Pin`].
+    Pinned(Box<Pinned>),
+    /// To [`Request::Unpin`].
+    Unpinned(Box<Unpinned>),
     /// To [`Request::Affected`], in the order of their numbers.
     Affected {
         /// The processes.
@@ -179,6 +209,9 @@ pub struct Status {
     pub keychain: KeychainStatus,
     /// Every allowed project, and each further stage of it that is in use.
     pub projects: Vec<ProjectStatus>,
+    /// The pins that count.
+    #[serde(default)]
+    pub pins: Vec<PinStatus>,
     /// What happens in the directory of the asking process.
     pub here: Option<Explanation>,
     /// Since the start: sessions asked of STS.
@@ -357,6 +390,81 @@ pub struct Permission {
     pub worktrees: bool,
     /// What a process there gets now.
     pub decision: Explanation,
+}
+
+/// A pin that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinStatus {
+    /// The application.
+    pub app: App,
+    /// The stage.
+    pub stage: Stage,
+    /// How far it reaches.
+    pub reach: Reach,
+    /// The project's configuration, for a pin of a project.
+    pub config: Option<PathBuf>,
+    /// The process that leads the terminal's session, for a pin of a terminal.
+    pub session: Option<u32>,
+    /// The terminal's name, if it can be told.
+    pub terminal: Option<String>,
+    /// Whether it is the pin of the asking process's terminal.
+    pub this_terminal: bool,
+    /// When it was typed.
+    pub since: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// The stages that a person may choose from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageChoices {
+    /// The application.
+    pub app: App,
+    /// The stages, the current one first.
+    pub stages: Vec<StageChoice>,
+}
+
+/// A stage, and what it would give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageChoice {
+    /// The stage.
+    pub stage: Stage,
+    /// Whether a process that is started here now is on it.
+    pub current: bool,
+    /// How its profile is found.
+    pub matched: Option<Matched>,
+    /// Its profile.
+    pub profile: Option<ProfileName>,
+    /// The account of that one's role.
+    pub account: Option<String>,
+    /// Why it gives nothing, if so.
+    pub refusal: Option<String>,
+}
+
+/// A stage that was pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// The pin.
+    pub pin: PinStatus,
+    /// The daemon's clock, against which remaining times count.
+    pub now: Timestamp,
+    /// What a process that is started here now gets.
+    pub decision: Explanation,
+    /// What must be said: what comes before the pin here, a fall-back.
+    pub notes: Vec<String>,
+}
+
+/// Pins that were taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpinned {
+    /// The application.
+    pub app: App,
+    /// The pins; none if there were none.
+    pub pins: Vec<PinStatus>,
+    /// What a process that is started here now gets.
+    pub decision: Explanation,
+    /// What must be said: pins that are left here.
+    pub notes: Vec<String>,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::caller::Unidentified;
 use super::issue::IssueError;
 use super::name::{App, ProfileName, Stage};
+use super::pins::Reach;
 
 /// Why a caller gets no credentials: one sentence for the person, one class for the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -69,6 +70,16 @@ pub enum Refusal {
     StageConflict {
         /// What the variable says.
         environment: String,
+        /// What the CLI computes.
+        cli: Stage,
+    },
+    /// A stage other than a Serverless CLI's is pinned for it.
+    #[error("{reach} is {pinned}, but the Serverless CLI works on stage {cli}: no pin applies to it")]
+    PinConflict {
+        /// How far the pin reaches.
+        reach: Reach,
+        /// What is pinned.
+        pinned: Stage,
         /// What the CLI computes.
         cli: Stage,
     },
@@ -190,9 +201,13 @@ impl Refusal {
             Self::NotAllowed { config, .. } => format!("brokerctl allow {}", shell_word(config)),
             Self::UnknownApp { config, .. } => format!("brokerctl allow --app NAME {}", shell_word(config)),
             Self::UnknownStage { .. } => {
-                "name the stage: --stage NAME, or BROKERD_STAGE=NAME for other tools".to_owned()
+                "name the stage: --stage NAME, or for other tools BROKERD_STAGE=NAME or brokerctl use NAME"
+                    .to_owned()
             }
             Self::StageConflict { cli, .. } => format!("unset BROKERD_STAGE, or set it to {cli}"),
+            Self::PinConflict { reach, pinned, .. } => {
+                format!("{}, or give the CLI --stage {pinned}", reach.remedy())
+            }
             Self::OtherRole { .. } => {
                 "unset AWS_EC2_INSTANCE_PROFILE_NAME, or name a stage of this application".to_owned()
             }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::caller::ProcessId;
+use super::moment::Timestamp;
 use super::name::Stage;
+use super::pins::{Pin, Reach};
 use super::refusal::Refusal;
 use super::serverless::{Document, Finding, Inputs, Origin};
 use super::serverless_cli::Invocation;
@@ -21,6 +23,8 @@ pub enum StageSource {
     CommandLine(Option<ProcessId>),
     /// `BROKERD_STAGE` of the caller.
     Environment,
+    /// A pin of this reach, until then.
+    Pin(Reach, Timestamp),
     /// `provider.stage` of the configuration.
     File(Origin),
     /// Nothing names one.
@@ -37,6 +41,7 @@ impl fmt::Display for StageSource {
             }
             Self::CommandLine(None) => f.write_str("--stage"),
             Self::Environment => f.write_str(STAGE_VARIABLE),
+            Self::Pin(reach, until) => write!(f, "{reach}, until {until}"),
             Self::File(origin) => {
                 f.write_str("provider.stage")?;
                 if let Some(place) = origin.place {
@@ -73,6 +78,8 @@ pub struct StageInquiry<'a> {
     pub cli: Cli<'a>,
     /// The caller's environment; `None` if it cannot be read.
     pub environment: Option<&'a BTreeMap<String, String>>,
+    /// The pin that counts for the caller, if any.
+    pub pin: Option<&'a Pin>,
     /// The stage in the role name that the caller asks for, if it asks by name.
     pub asked: Option<&'a Stage>,
 }
@@ -108,6 +115,10 @@ fn stage_of_cli(
             return Err(Refusal::StageConflict { environment: named.clone(), cli: found.0 });
         }
     }
+    if let Some(pin) = inquiry.pin.filter(|pin| pin.stage != found.0) {
+        let (reach, pinned) = (pin.place.reach(), pin.stage.clone());
+        return Err(Refusal::PinConflict { reach, pinned, cli: found.0 });
+    }
     if inquiry.environment.is_none() {
         return Err(unreadable_environment("the caller's"));
     }
@@ -120,7 +131,7 @@ fn stage_of_cli(
     Ok(found)
 }
 
-/// For every other caller: what it asks for by name, else the first that exists of variable, file, default.
+/// For every other caller: what it asks for by name, else the first that exists of variable, pin, file, default.
 fn stage_of_other(inquiry: &StageInquiry<'_>) -> Result<(Stage, StageSource), Refusal> {
     if let Some(asked) = inquiry.asked {
         return Ok((asked.clone(), StageSource::RoleName));
@@ -128,6 +139,9 @@ fn stage_of_other(inquiry: &StageInquiry<'_>) -> Result<(Stage, StageSource), Re
     let environment = inquiry.environment.ok_or_else(|| unreadable_environment("the caller's"))?;
     if let Some(named) = environment.get(STAGE_VARIABLE).filter(|named| !named.is_empty()) {
         return Ok((parse(named)?, StageSource::Environment));
+    }
+    if let Some(pin) = inquiry.pin {
+        return Ok((pin.stage.clone(), StageSource::Pin(pin.place.reach(), pin.until)));
     }
     let inputs = Inputs { options: BTreeMap::new(), environment: environment.clone() };
     stage_of_file(inquiry.document, &inputs)

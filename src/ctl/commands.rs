@@ -95,6 +95,7 @@ pub(super) fn paths() -> Result<(), Failure> {
         ("config", directories.config_file()),
         ("catalog", directories.catalog_file()),
         ("allowed", directories.allow_file()),
+        ("pins", directories.pins_file()),
         ("audit", directories.audit_file()),
         ("control", directories.control_socket()),
         ("lock", directories.lock_file()),
@@ -117,7 +118,7 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 }
 
 /// The real directory that a path names: itself, or a file's.
-fn directory(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn directory(path: &Path) -> Result<PathBuf, Failure> {
     let real = std::fs::canonicalize(path).map_err(|error| at(path, &error))?;
     Ok(if real.is_dir() { real } else { real.parent().map(Path::to_owned).unwrap_or(real) })
 }

@@ -10,6 +10,8 @@ use super::paint;
 pub(super) enum Kind {
     /// Refused or failed.
     Refused,
+    /// Something that must be said was not.
+    Usage,
     /// The daemon is not running.
     NotRunning,
     /// A login, an MFA code or an approval is needed.
@@ -41,6 +43,7 @@ impl Failure {
         let code = match self.kind {
             Kind::Unheard => return ExitCode::SUCCESS,
             Kind::Refused => 1,
+            Kind::Usage => 2,
             Kind::NotRunning => 3,
             Kind::NeedsPerson => 4,
         };

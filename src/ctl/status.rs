@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::failure::Failure;
-use super::{explanation, paint};
+use super::{explanation, paint, pins};
 use crate::core::decision::Matched;
 use crate::core::duration::format_duration;
 use crate::core::keychain::Keychain;
@@ -65,6 +65,10 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
         writeln!(out, "no project is allowed yet; in a project: brokerctl allow")?;
     } else {
         table(&mut out, &status.projects, status.now)?;
+    }
+    if !status.pins.is_empty() {
+        writeln!(out)?;
+        pins::print(&mut out, &status.pins, status.now)?;
     }
     if let Some(here) = &status.here {
         writeln!(out)?;
@@ -173,7 +177,7 @@ fn row(project: &ProjectStatus, now: Timestamp) -> [String; 6] {
 }
 
 /// A duration without what nobody needs: seconds count below an hour, minutes below a day.
-fn brief(duration: Duration) -> String {
+pub(super) fn brief(duration: Duration) -> String {
     const HOUR: u64 = 3600;
     let seconds = duration.as_secs();
     let unit = if seconds < HOUR {

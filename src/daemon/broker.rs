@@ -20,6 +20,7 @@ use crate::edges::audit_log::AuditLog;
 use crate::edges::directories::Directories;
 use crate::edges::keychain::Chosen;
 use crate::edges::peer::Observer;
+use crate::edges::pin_file::PinFileError;
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, user};
 
@@ -27,6 +28,7 @@ use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
 use super::keeper::Keeper;
 use super::permissions::Permissions;
+use super::pins::Pins;
 use super::projects::Projects;
 use super::refusals::Refusals;
 use super::sessions::{Session, Sessions};
@@ -53,6 +55,9 @@ pub enum BrokerError {
     /// The list of allowed projects cannot be read.
     #[error(transparent)]
     AllowFile(#[from] AllowFileError),
+    /// The pins cannot be read.
+    #[error(transparent)]
+    PinFile(#[from] PinFileError),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     AuditLog(std::io::Error),
@@ -72,6 +77,7 @@ pub struct Broker {
     pub(super) projects: Projects,
     pub(super) catalogs: Catalogs,
     pub(super) permissions: Permissions,
+    pub(super) pins: Pins,
     pub(super) sessions: Sessions,
     pub(super) keeper: Keeper,
     pub(super) refusals: Refusals,
@@ -113,6 +119,7 @@ impl Broker {
             permissions: Permissions::read(parts.directories.allow_file())?,
             sessions: Sessions::new(parts.issuer, parts.config.idle_after),
             keeper: Keeper::new(parts.keychain),
+            pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
             audit: AuditLog::open(&parts.directories.audit_file()).map_err(BrokerError::AuditLog)?,
             started: clock::now(),
@@ -124,7 +131,7 @@ impl Broker {
     }
 
     pub(super) fn state(&self) -> State<'_> {
-        State::new(&self.projects, &self.catalogs, &self.permissions)
+        State::new(&self.projects, &self.catalogs, &self.permissions, &self.pins)
     }
 
     /// The decision for a process.
@@ -159,9 +166,11 @@ impl Broker {
         }
     }
 
-    /// Fetches the session for what was decided before anybody needs it.
-    pub(super) async fn fetch_ahead(&self, decision: &Arc<Decision>) {
-        self.sessions.fetch_ahead(&self.request(decision), decision, AHEAD).await;
+    /// Begins to ask for what was decided before anybody needs it.
+    pub(super) fn prefetch_for(&self, asking: &Asking) {
+        if let Ok(decision) = &asking.outcome.result {
+            self.sessions.begin_ahead(&self.request(decision), decision);
+        }
     }
 
     /// Fetches sessions for the stages that were used lately, so that the first request for one finds it there. One
@@ -177,7 +186,7 @@ impl Broker {
             if let (Outcome { result: Ok(decision), .. }, _) =
                 self.plain_outcome(project, Some(&recent.stage)).await
             {
-                self.fetch_ahead(&decision).await;
+                self.sessions.fetch_ahead(&self.request(&decision), &decision, AHEAD).await;
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::edges::project_file::ProjectFile;
 use super::catalogs::Catalogs;
 use super::gathering::{Gathered, gather};
 use super::permissions::Permissions;
+use super::pins::{Pins, PinsNow};
 use super::projects::{Projects, Reading};
 
 /// A process that asked, and what came of it.
@@ -50,7 +51,7 @@ pub(super) struct Question {
 
 impl Question {
     /// The question of a process that asks for itself: only such answers are kept.
-    fn is_real(&self) -> bool {
+    pub(super) fn is_real(&self) -> bool {
         self.directory.is_none() && self.imagined_stage.is_none()
     }
 }
@@ -252,7 +253,7 @@ impl Callers {
         };
         let catalog = state.catalogs.current().await;
         let document = reading.document.as_ref().map(Arc::as_ref);
-        let inquiry = gathered.inquiry(document, reading.stale.as_ref(), &state.allowed, key.1.as_ref());
+        let inquiry = gathered.inquiry(document, reading.stale.as_ref(), state, key.1.as_ref());
         let outcome = Arc::new(decide(&inquiry, catalog.as_deref().map_err(String::as_str)));
         for reason in &outcome.reasons {
             tracing::debug!(pid = process.pid, topic = reason.topic, "{}", reason.text);
@@ -368,10 +369,16 @@ pub(super) struct State<'a> {
     pub(super) projects: &'a Projects,
     pub(super) catalogs: &'a Catalogs,
     pub(super) allowed: Arc<AllowList>,
+    pub(super) pins: PinsNow,
 }
 
 impl<'a> State<'a> {
-    pub(super) fn new(projects: &'a Projects, catalogs: &'a Catalogs, permissions: &Permissions) -> Self {
-        Self { projects, catalogs, allowed: permissions.current() }
+    pub(super) fn new(
+        projects: &'a Projects,
+        catalogs: &'a Catalogs,
+        permissions: &Permissions,
+        pins: &Pins,
+    ) -> Self {
+        Self { projects, catalogs, allowed: permissions.current(), pins: pins.now() }
     }
 }

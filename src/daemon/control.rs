@@ -16,6 +16,7 @@ use crate::core::caller::ProcessId;
 use crate::core::credential_process;
 use crate::core::decision;
 use crate::core::name::App;
+use crate::core::pins::Reach;
 use crate::core::protocol::{Line, MAX_REQUEST, PROTOCOL, Permission, Reply, Request, SecretText};
 use crate::core::refusal::Refusal;
 use crate::core::serverless::{Finding, Inputs};
@@ -70,14 +71,14 @@ struct Control {
 }
 
 /// A refusal in words, for the one reply that carries it.
-struct Failure {
+pub(super) struct Failure {
     message: String,
     hint: Option<String>,
     needs_person: bool,
 }
 
 impl Failure {
-    fn new(message: impl Into<String>, hint: Option<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>, hint: Option<String>) -> Self {
         Self { message: message.into(), hint, needs_person: false }
     }
 }
@@ -146,6 +147,18 @@ impl Control {
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
             Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,
             Request::Deny { path } => self.deny(&path),
+            Request::Stages { path } => {
+                Ok(Reply::Stages(self.broker.stage_choices(known(asker)?, path).await?))
+            }
+            Request::Pin { path, stage, seconds, everywhere } => {
+                let length = seconds.map(Duration::from_secs);
+                let reach = if everywhere { Reach::Project } else { Reach::Terminal };
+                let pinned = self.broker.pin(known(asker)?, path, stage, length, reach).await?;
+                Ok(Reply::Pinned(Box::new(pinned)))
+            }
+            Request::Unpin { path, everywhere } => {
+                Ok(Reply::Unpinned(Box::new(self.broker.unpin(known(asker)?, path, everywhere).await?)))
+            }
             Request::Affected => Ok(Reply::Affected { processes: self.broker.affected().await }),
             Request::CredentialProcess => self.credentials(known(asker)?).await,
             Request::Stop => Ok(Reply::Stopping),
@@ -198,10 +211,7 @@ impl Control {
 
         let question = Question { directory: Some(file.directory().to_owned()), ..Question::default() };
         let asking = broker.decide(asker, question).await;
-        if let Ok(decision) = asking.outcome.result.clone() {
-            let broker = broker.clone();
-            tokio::spawn(async move { broker.fetch_ahead(&decision).await });
-        }
+        broker.prefetch_for(&asking);
         let decision = explain(&asking);
         Ok(Reply::Allowed(Box::new(Permission { config: file.config, app, org, worktrees, decision })))
     }

@@ -18,7 +18,7 @@ use crate::edges::peer::{self, DEEPEST_LINE, Observer};
 use crate::edges::project_file::{self, ProjectFile, Search};
 use crate::edges::{repository, trust};
 
-use super::callers::{Asking, Question};
+use super::callers::{Asking, Question, State};
 
 /// Everything about a caller that comes from the system.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(super) struct Gathered {
     pub(super) place: Option<RepositoryPlace>,
     environment: Option<BTreeMap<String, String>>,
     cli: GatheredCli,
+    /// The tick at which it started, for pins.
+    started: u64,
 }
 
 /// The Serverless CLI of a caller, owned.
@@ -45,7 +47,7 @@ impl Gathered {
         &'a self,
         reading: Result<&'a Document, &'a Fault>,
         stale: Option<&'a Fault>,
-        allowed: &'a AllowList,
+        known: &'a State<'_>,
         asked: Option<&'a Stage>,
     ) -> Inquiry<'a> {
         Inquiry {
@@ -56,7 +58,7 @@ impl Gathered {
                 stale,
                 place: self.place.as_ref(),
             },
-            allowed,
+            allowed: &known.allowed,
             cli: match &self.cli {
                 GatheredCli::None => Cli::None,
                 GatheredCli::Serverless(invocation, environment) => {
@@ -65,6 +67,7 @@ impl Gathered {
                 GatheredCli::Unreadable(why) => Cli::Unreadable(why),
             },
             environment: self.environment.as_ref(),
+            pins: known.pins.inquiry(&self.caller.sessions, self.started),
             asked,
         }
     }
@@ -140,8 +143,20 @@ pub(super) fn gather(
         None if imagined => GatheredCli::None,
         None => nearest_cli(observer, &caller, own, &file, finder),
     };
+    let started = if question.is_real() { started(&caller, &cli) } else { NOW };
     let place = repository::place(&file.config);
-    Ok(Gathered { caller, named, file, place, environment, cli })
+    Ok(Gathered { caller, named, file, place, environment, cli, started })
+}
+
+/// The tick at which a process starts that is only imagined: later than any pin.
+pub(super) const NOW: u64 = u64::MAX;
+
+/// What a Serverless CLI starts belongs to that one command, which a pin typed meanwhile must not break off.
+fn started(caller: &Caller, cli: &GatheredCli) -> u64 {
+    match cli {
+        GatheredCli::Serverless(Invocation { process: Some(process), .. }, _) => process.start,
+        _ => caller.process.id.start,
+    }
 }
 
 fn no_project(directory: &Path, stopped_at: &Path) -> Refusal {

@@ -16,6 +16,7 @@ use crate::edges::{clock, project_file, repository, trust};
 
 use super::Broker;
 use super::callers::{Asking, Question};
+use super::gathering::NOW;
 
 impl Broker {
     /// The state of everything, for a process that asks.
@@ -49,6 +50,7 @@ impl Broker {
             },
             keychain: self.keeper.status().await,
             projects,
+            pins: self.pins_of(asker),
             here,
             sts_calls: self.sessions.calls(),
             issues: self.issued(),
@@ -98,6 +100,7 @@ impl Broker {
         let reading = self.projects.read(&file).await;
         let place = repository::place(&file.config);
         let (catalog, allowed) = (self.catalogs.current().await, self.permissions.current());
+        let pins = self.pins.now();
         let environment = std::collections::BTreeMap::new();
         let inquiry = Inquiry {
             project: Project {
@@ -110,6 +113,7 @@ impl Broker {
             allowed: &allowed,
             cli: Cli::None,
             environment: Some(&environment),
+            pins: pins.inquiry(&[], NOW),
             asked,
         };
         (decide(&inquiry, catalog.as_deref().map_err(String::as_str)), reading.stale.clone())

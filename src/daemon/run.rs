@@ -114,6 +114,9 @@ fn reread(broker: &Broker) {
     if let Err(error) = broker.permissions.reload() {
         tracing::error!(%error, "the list of allowed projects stays as it was");
     }
+    if let Err(error) = broker.pins.reload() {
+        tracing::error!(%error, "the pins stay as they were");
+    }
     match settings::read(&broker.directories.config_file()) {
         Ok(config) if config == broker.config => {}
         Ok(_) => tracing::warn!("config.toml changed: it takes effect when brokerd starts again"),

@@ -164,23 +164,29 @@ impl Sessions {
         }
     }
 
-    /// Sees to it that there is a session before anybody asks for one, and waits for it at most `patience`. That is
-    /// no use of it: unless somebody asks, it is not renewed.
+    /// Sees to it that there will be a session before anybody asks for one. That is no use of it: unless somebody
+    /// asks, it is not renewed.
+    pub(super) fn begin_ahead(&self, request: &SessionRequest, decision: &Arc<Decision>) {
+        self.look_ahead(request, decision);
+    }
+
+    /// The same, and waits for it at most `patience`.
     pub(super) async fn fetch_ahead(
         &self,
         request: &SessionRequest,
         decision: &Arc<Decision>,
         patience: Duration,
     ) {
-        let look = {
-            let mut slots = self.lock();
-            let slot = slots.entry(request.clone()).or_default();
-            slot.decision.get_or_insert_with(|| decision.clone());
-            self.look_at(request, slot, clock::now())
-        };
-        if let Look::UnderWay(mut flight) = look {
+        if let Look::UnderWay(mut flight) = self.look_ahead(request, decision) {
             let _ = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
         }
+    }
+
+    fn look_ahead(&self, request: &SessionRequest, decision: &Arc<Decision>) -> Look {
+        let mut slots = self.lock();
+        let slot = slots.entry(request.clone()).or_default();
+        slot.decision.get_or_insert_with(|| decision.clone());
+        self.look_at(request, slot, clock::now())
     }
 
     /// The decisions of a project for which there is a session, or was a failure just now.

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::param::clock_ticks_per_second;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::core::moment::{BootTime, Timestamp};
@@ -19,7 +20,43 @@ pub fn boot_now() -> BootTime {
     BootTime(u64::try_from(milliseconds).unwrap_or(0))
 }
 
+/// The present moment in clock ticks since the machine's start: what the kernel writes down as the start of a
+/// process that is made now.
+pub fn ticks() -> u64 {
+    const SECOND: u128 = 1_000_000_000;
+    let moment = clock_gettime(ClockId::Boottime);
+    let part = |number: i64| u128::try_from(number).unwrap_or(0);
+    let nanoseconds = part(moment.tv_sec) * SECOND + part(moment.tv_nsec);
+    u64::try_from(nanoseconds * u128::from(clock_ticks_per_second()) / SECOND).unwrap_or(u64::MAX)
+}
+
 /// A text that names this start of the machine: pids, start times and the boot clock begin anew with each.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Field 22 of `/proc/PID/stat`, counted after the name in parentheses.
+    fn start(pid: u32) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat[stat.rfind(')').unwrap() + 1..].split_whitespace().nth(19).unwrap().parse().unwrap()
+    }
+
+    /// The rule of pins rests on this: what the clock says and what the kernel writes down is one count.
+    #[test]
+    fn a_process_starts_in_the_tick_that_the_clock_shows() {
+        for _ in 0..200 {
+            let before = ticks();
+            let mut child = Command::new("true").spawn().unwrap();
+            let after = ticks();
+            let start = start(child.id());
+            child.wait().unwrap();
+            assert!((before..=after).contains(&start), "{before} {start} {after}");
+        }
+    }
 }

@@ -81,6 +81,11 @@ impl Directories {
         self.state.join("allowed.json")
     }
 
+    /// The pins.
+    pub fn pins_file(&self) -> PathBuf {
+        self.state.join("pins.json")
+    }
+
     /// The audit log.
     pub fn audit_file(&self) -> PathBuf {
         self.state.join("audit.jsonl")

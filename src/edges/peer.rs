@@ -170,11 +170,13 @@ impl Observer {
             return Err(Unidentified::Relay { name, pid: id.pid });
         }
         let ancestors = self.ancestors(id);
+        let sessions =
+            sessions(std::iter::once(id).chain(ancestors.iter().map(|ancestor| ancestor.process.id)));
         // What was read belongs together only if the process is still the same and still where it was.
         if !is_unchanged(id, directory_id, image) {
             return Err(Unidentified::Changed);
         }
-        Ok(Caller { process, directory: path, directory_id, image, ancestors })
+        Ok(Caller { process, directory: path, directory_id, image, ancestors, sessions })
     }
 
     /// The environment of a process as it was at its start; `None` if it cannot be read or the process changed.
@@ -193,6 +195,11 @@ impl Observer {
         let parent = self.process(process::parent(id.pid)?)?;
         // A parent is older than its child; one that is not took over the pid of one that ended.
         (parent.start <= id.start).then_some(parent)
+    }
+
+    /// The leaders of the sessions that a process and its ancestors are in, the nearest first, each once.
+    pub fn sessions(&self, id: ProcessId) -> Vec<ProcessId> {
+        sessions(std::iter::successors(Some(id), |child| self.parent(*child)).take(DEEPEST_LINE))
     }
 
     /// The line above a process. An ancestor that hides itself stays in it: its command line can be read.
@@ -215,6 +222,34 @@ pub fn is_unchanged(id: ProcessId, directory: DirectoryId, image: Image) -> bool
 /// Whether a process has not ended.
 pub fn is_alive(id: ProcessId) -> bool {
     process::start(id.pid) == Some(id.start)
+}
+
+fn sessions(line: impl Iterator<Item = ProcessId>) -> Vec<ProcessId> {
+    let mut sessions = Vec::new();
+    for leader in line.filter_map(session) {
+        if !sessions.contains(&leader) {
+            sessions.push(leader);
+        }
+    }
+    sessions
+}
+
+/// The session of a process, by its leader, if that has not ended.
+fn session(id: ProcessId) -> Option<ProcessId> {
+    let leader = process::session(id.pid)?;
+    // The number is not given to another process as long as somebody is in the session.
+    Some(ProcessId { pid: leader, start: process::start(leader)? })
+}
+
+/// The leader of the session of a process that is in a terminal; `None` if it is in none.
+pub fn terminal(id: ProcessId) -> Option<ProcessId> {
+    process::terminal(id.pid)?;
+    session(id).filter(|_| is_alive(id))
+}
+
+/// The name below `/dev` of the terminal that a process is in, where its number tells it.
+pub fn terminal_name(id: ProcessId) -> Option<String> {
+    process::terminal(id.pid).and_then(process::terminal_name).filter(|_| is_alive(id))
 }
 
 /// Checks that every directory from a caller's own up to `top` is, in the caller's mount namespace, the one

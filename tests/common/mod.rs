@@ -63,7 +63,11 @@ pub(crate) fn ran_as_ordinary_user() -> bool {
     true
 }
 
+/// A program of ours by its name, another one by its path.
 pub(crate) fn program(name: &str) -> PathBuf {
+    if name.starts_with('/') {
+        return name.into();
+    }
     match std::env::var_os(INNER) {
         Some(place) => Path::new(&place).join(name),
         None if name == "brokerd" => env!("CARGO_BIN_EXE_brokerd").into(),

@@ -60,6 +60,17 @@ def programs():
 
 
 @pytest.fixture(scope="session")
+def node(person, programs):
+    """Node, as the user finds it."""
+    env = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    try:
+        found = person.run(["node", "--version"], cwd="/", env=env)
+    except FileNotFoundError:
+        pytest.skip("node is not installed in /usr/bin or /usr/local/bin")
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.fixture(scope="session")
 def moto(person, programs):
     """moto's server, one for all tests: it keeps nothing that one of them could trip over."""
     place = Place(person)

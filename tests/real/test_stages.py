@@ -5,21 +5,11 @@ import json
 import pytest
 
 from place import Role
+from serverless_cli import install, sls
 
 DEV = Role("shop-dev", "111111111111")
 PROD = Role("shop-prod", "222222222222")
 BLOG = Role("blog-dev", "333333333333")
-
-
-@pytest.fixture(scope="session")
-def node(person, programs):
-    """Node, as the user finds it."""
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-    try:
-        found = person.run(["node", "--version"], cwd="/", env=env)
-    except FileNotFoundError:
-        pytest.skip("node is not installed in /usr/bin or /usr/local/bin")
-    assert found.returncode == 0, found.stderr
 
 
 @pytest.fixture
@@ -27,20 +17,10 @@ def shop(broker, place, programs, node):
     """An allowed project with a Serverless CLI in its node_modules, as npm lays it out."""
     place.catalog({"shop": {"dev": DEV, "prod": PROD}, "blog": {"*": BLOG}})
     project = place.serverless("shop", app="shop")
-    script = (programs.clients / "serverless.js").read_text()
-    place.write(project / "node_modules/serverless/bin/serverless.js", script)
-    place.directory(project / "node_modules/.bin")
-    link = project / "node_modules/.bin/sls"
-    link.symlink_to("../serverless/bin/serverless.js")
-    place.person.own(link)
+    install(place, programs, project)
     broker.start()
     broker.allow(project)
     return project
-
-
-def sls(*words):
-    """The command line of the CLI."""
-    return ["node", "node_modules/.bin/sls", *words]
 
 
 def test_two_terminals_two_stages(broker, shop, person, sts):

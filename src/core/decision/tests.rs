@@ -6,6 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::core::caller::ProcessId;
 use crate::core::moment::Timestamp;
+use crate::core::pins::{Pin, PinList, PinPlace};
 use crate::core::serverless_cli::Invocation;
 
 const CATALOG: &str = r#"
@@ -53,6 +54,13 @@ stages = { prod = "live" }
 stages = { prod = "live" }
 "#;
 
+const CONFIG: &str = "/home/ann/shop/serverless.yml";
+/// The leader of the session that each case's caller is in.
+const SHELL: ProcessId = ProcessId { pid: 3, start: 3 };
+/// A caller that started after each pin of a case.
+const NO_PINS: PinInquiry<'_> =
+    PinInquiry { list: &PinList::new(), now: Timestamp(1), boot: "", sessions: &[SHELL], started: 9 };
+
 /// A case: what the file says, what the caller is like, and what comes of it.
 struct Case {
     file: &'static str,
@@ -63,7 +71,15 @@ struct Case {
     cli_environment: &'static [(&'static str, &'static str)],
     environment: Option<&'static [(&'static str, &'static str)]>,
     unreadable: Option<&'static str>,
+    pins: &'static [(Place, &'static str)],
     asked: Option<&'static str>,
+}
+
+/// Where a stage is pinned, for the caller of each case.
+#[derive(Clone, Copy)]
+enum Place {
+    Terminal,
+    Project,
 }
 
 /// A plain tool in a project whose file has only an application.
@@ -76,6 +92,7 @@ const PLAIN: Case = Case {
     cli_environment: &[],
     environment: Some(&[]),
     unreadable: None,
+    pins: &[],
     asked: None,
 };
 
@@ -85,7 +102,7 @@ fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 impl Case {
     fn outcome(&self) -> Outcome {
-        let config = Path::new("/home/ann/shop/serverless.yml");
+        let config = Path::new(CONFIG);
         let catalog = Catalog::parse(Path::new("catalog.toml"), CATALOG).unwrap();
         let document = Document::parse(config, self.file.as_bytes());
         let mut allowed = AllowList::default();
@@ -114,9 +131,29 @@ impl Case {
                 (None, None) => Cli::None,
             },
             environment: environment.as_ref(),
+            pins: PinInquiry { list: &self.pins(), ..NO_PINS },
             asked: asked.as_ref(),
         };
         decide(&inquiry, Ok(&catalog))
+    }
+
+    fn pins(&self) -> PinList {
+        let mut list = PinList::default();
+        for (place, stage) in self.pins {
+            list.set(Pin {
+                place: match place {
+                    Place::Terminal => PinPlace::Terminal(SHELL),
+                    Place::Project => PinPlace::Project(CONFIG.into()),
+                },
+                app: App::parse(self.allowed_as).unwrap(),
+                stage: Stage::parse(stage).unwrap(),
+                since: Timestamp(0),
+                until: Timestamp(3_600),
+                boot: String::new(),
+                from: 8,
+            });
+        }
+        list
     }
 
     /// `app.stage profile matched`, or the refusal's sentence.
@@ -244,7 +281,58 @@ fn no_variable_applies_to_a_serverless_cli_and_one_that_differs_is_refused() {
 }
 
 #[test]
+fn no_pin_applies_to_a_serverless_cli_and_one_that_differs_is_refused() {
+    const NAMED: Option<&[(&str, &str)]> = Some(&[("BROKERD_STAGE", "dev")]);
+    let in_terminal =
+        "the pin of this terminal is prod, but the Serverless CLI works on stage dev: no pin applies to it";
+    let everywhere =
+        "the pin of this project is qa, but the Serverless CLI works on stage dev: no pin applies to it";
+    let cli = |pins| Case { cli: Some(&[]), pins, ..PLAIN };
+    for (case, expected) in [
+        (cli(&[(Place::Terminal, "prod")]), in_terminal),
+        (cli(&[(Place::Project, "qa")]), everywhere),
+        (cli(&[(Place::Project, "qa"), (Place::Terminal, "prod")]), in_terminal),
+        (cli(&[(Place::Project, "qa"), (Place::Terminal, "dev")]), "shop.dev dev default"),
+        (cli(&[(Place::Terminal, "dev")]), "shop.dev dev default"),
+        (
+            Case { cli: Some(&[("stage", "prod")]), ..cli(&[(Place::Terminal, "prod")]) },
+            "shop.prod live exact",
+        ),
+        (Case { environment: NAMED, ..cli(&[(Place::Terminal, "prod")]) }, in_terminal),
+    ] {
+        assert_eq!(case.verdict(), expected);
+    }
+    let refusal = |pins| cli(pins).outcome().result.unwrap_err();
+    assert_eq!(
+        refusal(&[(Place::Terminal, "prod")]).hint().as_deref(),
+        Some("brokerctl use --clear, or give the CLI --stage prod")
+    );
+    assert_eq!(
+        refusal(&[(Place::Project, "qa")]).hint().as_deref(),
+        Some("brokerctl use --clear --everywhere, or give the CLI --stage qa")
+    );
+    assert_eq!(
+        serde_json::to_value(refusal(&[(Place::Project, "qa")])).unwrap(),
+        serde_json::json!({"kind": "pin-conflict", "reach": "project", "pinned": "qa", "cli": "dev"})
+    );
+}
+
+#[test]
+fn a_pin_is_said_with_its_reach_and_its_end() {
+    for (pins, expected) in [
+        (&[(Place::Terminal, "prod")], "it is prod: the pin of this terminal, until 1970-01-01T01:00:00Z"),
+        (&[(Place::Project, "prod")], "it is prod: the pin of this project, until 1970-01-01T01:00:00Z"),
+    ] {
+        let outcome = Case { pins, ..PLAIN }.outcome();
+        assert!(outcome.reasons.iter().any(|reason| reason.topic == "stage" && reason.text == expected));
+    }
+}
+
+#[test]
 fn for_every_other_caller_the_first_that_exists_counts() {
+    const TERMINAL: &[(Place, &str)] = &[(Place::Terminal, "prod")];
+    const BOTH: &[(Place, &str)] = &[(Place::Project, "dev"), (Place::Terminal, "prod")];
+    const PROJECT: &[(Place, &str)] = &[(Place::Project, "prod")];
     const FILE: &str = "app: shop\nprovider: {stage: qa}\n";
     for (case, expected) in [
         (
@@ -255,6 +343,18 @@ fn for_every_other_caller_the_first_that_exists_counts() {
         (Case { file: FILE, ..PLAIN }, "shop.qa dev default"),
         (PLAIN, "shop.dev dev default"),
         (Case { file: FILE, asked: Some("prod"), ..PLAIN }, "shop.prod live exact"),
+        (Case { file: FILE, pins: TERMINAL, ..PLAIN }, "shop.prod live exact"),
+        (Case { file: FILE, pins: PROJECT, ..PLAIN }, "shop.prod live exact"),
+        (Case { file: FILE, pins: BOTH, ..PLAIN }, "shop.prod live exact"),
+        (
+            Case { environment: Some(&[("BROKERD_STAGE", "qa")]), pins: TERMINAL, ..PLAIN },
+            "shop.qa dev default",
+        ),
+        (
+            Case { environment: Some(&[("BROKERD_STAGE", "")]), pins: TERMINAL, ..PLAIN },
+            "shop.prod live exact",
+        ),
+        (Case { asked: Some("qa"), pins: TERMINAL, ..PLAIN }, "shop.qa dev default"),
     ] {
         assert_eq!(case.verdict(), expected);
     }
@@ -283,6 +383,11 @@ fn unknown_is_not_absent() {
     assert_eq!(named.verdict(), "shop.prod live exact");
     let given = Case { file: SSM, cli: Some(&[("stage", "prod")]), ..PLAIN };
     assert_eq!(given.verdict(), "shop.prod live exact");
+    let pinned = Case { file: SSM, pins: &[(Place::Terminal, "prod")], ..PLAIN };
+    assert_eq!(pinned.verdict(), "shop.prod live exact");
+    // A pin does not stand in for what may name another stage.
+    let hidden = Case { environment: None, ..pinned };
+    assert!(hidden.verdict().starts_with("the stage is not known: "), "{}", hidden.verdict());
 }
 
 #[test]
@@ -303,7 +408,7 @@ fn by_name_a_serverless_cli_gets_only_its_own_stage() {
 
 #[test]
 fn a_changed_application_or_organisation_asks_again() {
-    let path = "/home/ann/shop/serverless.yml";
+    let path = CONFIG;
     for (case, expected) in [
         (
             Case { file: "app: strict\n", ..PLAIN },
@@ -388,8 +493,14 @@ fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
     let mut allowed = AllowList::default();
     let verdict = |allowed: &AllowList, leads_to| {
         let project = Project { config, leads_to, reading: Ok(&document), stale: None, place: None };
-        let inquiry =
-            Inquiry { project, allowed, cli: Cli::None, environment: Some(&environment), asked: None };
+        let inquiry = Inquiry {
+            project,
+            allowed,
+            cli: Cli::None,
+            environment: Some(&environment),
+            pins: NO_PINS,
+            asked: None,
+        };
         decide(&inquiry, Ok(&catalog))
             .result
             .map(|decision| decision.role_name())

@@ -110,6 +110,23 @@ pub(super) fn session(pid: u32) -> Option<u32> {
     field(pid, 3)
 }
 
+/// The device number of the terminal that controls a process; `None` if there is none.
+pub(super) fn terminal(pid: u32) -> Option<u32> {
+    field(pid, 4).filter(|device| *device != 0)
+}
+
+/// The name of a terminal, where its number tells it (`Documentation/admin-guide/devices.txt` of Linux).
+pub(super) fn terminal_name(device: u32) -> Option<String> {
+    const PSEUDO: std::ops::RangeInclusive<u32> = 136..=143;
+    let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
+    match major {
+        4 if minor < 64 => Some(format!("tty{minor}")),
+        4 => Some(format!("ttyS{}", minor - 64)),
+        major if PSEUDO.contains(&major) => Some(format!("pts/{}", (major - PSEUDO.start()) * 256 + minor)),
+        _ => None,
+    }
+}
+
 /// The texts of a file in which each ends with NUL. A process title leaves a tail of NULs behind.
 fn texts(pid: u32, file: &str) -> Option<Vec<String>> {
     let bytes = fs::read(format!("/proc/{pid}/{file}")).ok()?;
