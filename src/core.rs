@@ -22,6 +22,7 @@ pub mod kept;
 pub mod keychain;
 pub mod lease;
 pub mod line_diff;
+pub mod long_term_keys;
 pub mod moment;
 pub mod name;
 pub mod nearest;

@@ -5,10 +5,12 @@ mod client;
 mod commands;
 mod explanation;
 mod failure;
+mod login;
 mod paint;
 mod picker;
 mod pins;
 mod status;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -104,6 +106,8 @@ enum Command {
     /// Check a catalog, or print the schema of one
     #[command(subcommand)]
     Catalog(catalog_commands::Catalog),
+    /// Give brokerd what signs its calls to AWS
+    Login(login::Login),
     /// Print credentials for the calling program: for `credential_process` in ~/.aws/config
     CredentialProcess,
     /// Print where brokerd keeps its files
@@ -126,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::App(command) => command.run(),
         Command::Stage(command) => command.run(),
         Command::Catalog(command) => command.run(),
+        Command::Login(login) => login.run(),
         Command::CredentialProcess => commands::credential_process(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),

@@ -19,7 +19,7 @@ use crate::core::fault::Faults;
 use crate::core::name::{App, ProfileName};
 use crate::core::table::{self, Table};
 
-pub use access_role::{AccessRole, Source};
+pub use access_role::{AccessRole, DEFAULT_KEYS, Source};
 pub use application::{Application, Unmatched};
 pub use profile::Profile;
 pub use safeguard::{Enforce, Level, SAFEGUARDS, Safeguard};

@@ -33,6 +33,16 @@ pub enum IssueError {
         /// What STS or the SDK says.
         why: String,
     },
+    /// The base credentials are in the keychain, which does not give them.
+    #[error("the base credentials ({source_name}) cannot be had: {why}")]
+    Keychain {
+        /// Which base credentials.
+        source_name: String,
+        /// What the keychain says.
+        why: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
     /// Too many calls.
     #[error("STS is throttling: {why}")]
     Throttled {
@@ -72,7 +82,10 @@ impl IssueError {
 
     /// Whether a login would help.
     pub fn needs_login(&self) -> bool {
-        matches!(self, Self::NoBaseCredentials { .. } | Self::BaseCredentialsExpired { .. })
+        matches!(
+            self,
+            Self::NoBaseCredentials { .. } | Self::BaseCredentialsExpired { .. } | Self::Keychain { .. }
+        )
     }
 
     /// For how many seconds the failure is remembered, so that a failing role is not hammered.
@@ -81,7 +94,10 @@ impl IssueError {
             Self::AccessDenied { .. } | Self::Refused { .. } => 10,
             Self::Throttled { .. } => 3,
             // Somebody may have just logged in: let the next request see it.
-            Self::NoBaseCredentials { .. } | Self::BaseCredentialsExpired { .. } | Self::Network { .. } => 1,
+            Self::NoBaseCredentials { .. }
+            | Self::BaseCredentialsExpired { .. }
+            | Self::Keychain { .. }
+            | Self::Network { .. } => 1,
             Self::Internal { .. } | Self::Pending => 0,
         }
     }
@@ -103,6 +119,7 @@ impl IssueError {
                     None => "log in to AWS, or name a source in the profile's access_role".to_owned(),
                 }
             }
+            Self::Keychain { remedy, .. } => remedy.clone()?,
             Self::Network { .. } => {
                 "check the network, proxies, certificates and AWS_ENDPOINT_URL_STS of brokerd".to_owned()
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::ProfileName;
+use super::name::KeysName;
 
 /// A keychain that brokerd can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,16 +95,8 @@ impl Item {
     }
 
     /// Long-term AWS keys that a person gave, under a name.
-    pub fn keys(name: &str) -> Self {
+    pub fn keys(name: &KeysName) -> Self {
         Self { account: format!("keys {name}"), label: format!("brokerd: AWS keys {name}") }
-    }
-
-    /// A secret of a profile. Its name holds no slash, nor does a profile's.
-    pub fn secret(profile: &ProfileName, name: &str) -> Self {
-        Self {
-            account: format!("secret {profile}/{name}"),
-            label: format!("brokerd: secret {name} of profile {profile}"),
-        }
     }
 }
 
@@ -124,14 +116,8 @@ mod tests {
     #[test]
     fn items_of_different_things_are_different_items() {
         let (one, other) = (Path::new("/home/a/.local/state/brokerd"), Path::new("/tmp/demo/state"));
-        let profile = ProfileName::parse("dev").unwrap();
-        let items = [
-            Item::cache(one),
-            Item::cache(other),
-            Item::cache_key(one),
-            Item::keys("work"),
-            Item::secret(&profile, "work"),
-        ];
+        let keys = |name| Item::keys(&KeysName::parse(name).unwrap());
+        let items = [Item::cache(one), Item::cache(other), Item::cache_key(one), keys("work"), keys("home")];
         let accounts: std::collections::HashSet<_> = items.iter().map(|item| &item.account).collect();
         assert_eq!(accounts.len(), items.len());
     }

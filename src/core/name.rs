@@ -100,6 +100,10 @@ name! {
     |text| is_word(text) && !text.contains('-') && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 name! {
+    /// Long-term AWS keys in the keychain.
+    KeysName, "a name for keys", ALWAYS, WORD_RULE, is_word
+}
+name! {
     /// An AWS region, by form: brokerd keeps no list that would age.
     Region, "an AWS region", NEVER, "like eu-central-1",
     |text| text.len() <= 32

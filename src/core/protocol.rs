@@ -13,8 +13,9 @@ use super::audit::Record;
 use super::decision::{Matched, Reason};
 use super::fault::Fault;
 use super::keychain::Keychain;
+use super::long_term_keys::LongTermKeys;
 use super::moment::Timestamp;
-use super::name::{App, Org, ProfileName, Region, RoleArn, Stage};
+use super::name::{App, KeysName, Org, ProfileName, Region, RoleArn, Stage};
 use super::pins::Reach;
 use super::refusal::Refusal;
 
@@ -102,6 +103,18 @@ pub enum Request {
     Affected,
     /// Credentials for the parent of the asking process.
     CredentialProcess,
+    /// Keep long-term keys in the keychain, in place of those of that name.
+    KeepKeys {
+        /// What they are called.
+        name: KeysName,
+        /// The keys.
+        keys: LongTermKeys,
+    },
+    /// Take long-term keys out of the keychain.
+    ForgetKeys {
+        /// What they are called.
+        name: KeysName,
+    },
     /// End the daemon.
     Stop,
     /// Something that this version does not know.
@@ -148,6 +161,16 @@ pub enum Reply {
         document: SecretText,
         /// The sentence that must be said when the stage did not match.
         note: Option<String>,
+    },
+    /// To [`Request::KeepKeys`].
+    KeysKept {
+        /// Where.
+        keychain: Keychain,
+    },
+    /// To [`Request::ForgetKeys`].
+    KeysForgotten {
+        /// Whether there were any.
+        were_there: bool,
     },
     /// To [`Request::Stop`].
     Stopping,

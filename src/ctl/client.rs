@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::failure::{Failure, Kind};
 use crate::core::protocol::{Line, MAX_REPLY, PROTOCOL, Reply, Request};
@@ -41,7 +42,7 @@ fn exchange(mut stream: &UnixStream, request: &Request) -> Result<Reply, Failure
     stream.set_read_timeout(Some(ANSWER))?;
     stream.set_write_timeout(Some(ANSWER))?;
     stream.write_all(&line(request)?)?;
-    let mut answer = zeroize::Zeroizing::new(Vec::new());
+    let mut answer = Zeroizing::new(Vec::new());
     BufReader::new(stream.take(MAX_REPLY as u64)).read_until(b'\n', &mut answer)?;
     if answer.is_empty() {
         return Err(not_running());
@@ -65,9 +66,11 @@ fn different(protocol: u32, version: &str) -> String {
     format!("the daemon ({version}) speaks protocol {protocol}, and this brokerctl protocol {PROTOCOL}")
 }
 
-fn line(request: impl Serialize) -> Result<Vec<u8>, Failure> {
-    let mut text =
-        serde_json::to_vec(&Line::new(request)).map_err(|error| Failure::refused(error.to_string()))?;
+/// A request may hold keys: a buffer that grows would leave copies of them behind.
+fn line(request: impl Serialize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut text = Zeroizing::new(Vec::with_capacity(4 * 1024));
+    serde_json::to_writer(&mut *text, &Line::new(request))
+        .map_err(|error| Failure::refused(error.to_string()))?;
     text.push(b'\n');
     Ok(text)
 }

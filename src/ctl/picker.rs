@@ -1,13 +1,13 @@
 //! A list to pick a stage from, by typing some letters of what is in its line.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal};
 
 use dialoguer::FuzzySelect;
 use dialoguer::theme::ColorfulTheme;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Failure, Kind};
+use super::terminal::Keys;
 use crate::core::name::Stage;
 use crate::core::protocol::{StageChoice, StageChoices};
 
@@ -26,6 +26,7 @@ pub(super) fn pick(choices: &StageChoices) -> Result<Stage, Failure> {
             hint: Some("brokerctl use STAGE".to_owned()),
         });
     }
+    // The list asks for single keys; what is typed between two of them must neither be shown nor be a signal.
     let _restored = Keys::take()?;
     // The list answers Ctrl-C with the signal, which would end this program with the cursor hidden. Where somebody
     // listens for that, the list only fails.
@@ -50,27 +51,6 @@ pub(super) fn pick(choices: &StageChoices) -> Result<Stage, Failure> {
 
 fn nothing_picked() -> Failure {
     Failure::refused("no stage picked, nothing changed")
-}
-
-/// The keyboard while a list is shown: the list asks for single keys, and what is typed between two of them must
-/// neither be shown nor be a signal. Given back, with the cursor, however the list ends.
-struct Keys(Termios);
-
-impl Keys {
-    fn take() -> Result<Self, Failure> {
-        let before = tcgetattr(std::io::stdin()).map_err(std::io::Error::from)?;
-        let mut during = before.clone();
-        during.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
-        tcsetattr(std::io::stdin(), OptionalActions::Drain, &during).map_err(std::io::Error::from)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.0);
-        let _ = std::io::stderr().write_all(b"\x1b[?25h");
-    }
 }
 
 /// A line for each stage, its columns aligned.

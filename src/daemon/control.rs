@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,12 +15,15 @@ use crate::core::audit::Way;
 use crate::core::caller::ProcessId;
 use crate::core::credential_process;
 use crate::core::decision;
-use crate::core::name::App;
+use crate::core::keychain::Item;
+use crate::core::long_term_keys::LongTermKeys;
+use crate::core::name::{App, KeysName};
 use crate::core::pins::Reach;
 use crate::core::protocol::{Line, MAX_REQUEST, PROTOCOL, Permission, Reply, Request, SecretText};
 use crate::core::refusal::Refusal;
 use crate::core::serverless::{Finding, Inputs};
 use crate::edges::control_socket::{ControlSocket, peer_pid};
+use crate::edges::keychain::DurableError;
 use crate::edges::project_file::{self, ProjectFile};
 use crate::edges::{clock, repository, trust};
 
@@ -89,16 +92,27 @@ impl From<Refusal> for Failure {
     }
 }
 
+impl From<DurableError> for Failure {
+    fn from(error: DurableError) -> Self {
+        Self::new(error.to_string(), error.hint())
+    }
+}
+
 impl Control {
     async fn converse(self, mut stream: UnixStream) {
         // Another user cannot open the socket; this is the second lock on the same door.
         let Some(pid) = peer_pid(&stream) else { return };
         let asker = self.broker.observer.process(pid);
         let (reading, mut writing) = stream.split();
-        let mut line = Vec::new();
-        let limited = reading.take(MAX_REQUEST as u64);
-        let read = tokio::time::timeout(REQUEST, BufReader::new(limited).read_until(b'\n', &mut line)).await;
-        if !matches!(read, Ok(Ok(_))) || line.last() != Some(&b'\n') {
+        // It may hold keys: room for the longest line, since a buffer that grows would leave copies of them behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
+        let mut limited = reading.take(MAX_REQUEST as u64);
+        let read = async {
+            while line.last() != Some(&b'\n') && limited.read_buf(&mut *line).await.is_ok_and(|more| more > 0)
+            {
+            }
+        };
+        if tokio::time::timeout(REQUEST, read).await.is_err() || line.last() != Some(&b'\n') {
             return;
         }
         let reply = self.reply(&line, asker).await;
@@ -161,9 +175,21 @@ impl Control {
             }
             Request::Affected => Ok(Reply::Affected { processes: self.broker.affected().await }),
             Request::CredentialProcess => self.credentials(known(asker)?).await,
+            Request::KeepKeys { name, keys } => self.keep_keys(&name, &keys).await,
+            Request::ForgetKeys { name } => {
+                let forgotten = self.broker.keeper.chosen.durable().remove(Item::keys(&name)).await;
+                Ok(Reply::KeysForgotten { were_there: forgotten? })
+            }
             Request::Stop => Ok(Reply::Stopping),
             Request::Unknown => Err(Failure::new("this version does not know the request", None)),
         }
+    }
+
+    async fn keep_keys(&self, name: &KeysName, keys: &LongTermKeys) -> Result<Reply, Failure> {
+        let chosen = &self.broker.keeper.chosen;
+        chosen.durable().write(Item::keys(name), keys.to_bytes()).await?;
+        tracing::info!(%name, access_key_id = keys.access_key_id(), keychain = %chosen.kind, "keys kept");
+        Ok(Reply::KeysKept { keychain: chosen.kind })
     }
 
     async fn why(

@@ -92,7 +92,7 @@ fn serve() -> Result<(), MainError> {
     let _locks =
         (Single::acquire(&directories.lock_file())?, Single::acquire(&directories.state_lock_file())?);
     let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
-    let issuer = Arc::new(Sts::new(https::client(bundle.as_deref())?));
+    let https = https::client(bundle.as_deref())?;
     runtime()?.block_on(async move {
         let endpoints = config
             .listen
@@ -101,6 +101,7 @@ fn serve() -> Result<(), MainError> {
             .collect::<Result<Vec<TcpListener>, _>>()?;
         let listeners = Listeners { control: ControlSocket::bind(&directories.control_socket())?, endpoints };
         let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
+        let issuer = Arc::new(Sts::new(https, keychain.durable()));
         let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
         let (reload, stop) = signals()?;
         // The sockets are there already: whoever connects waits, and finds the sessions of before.

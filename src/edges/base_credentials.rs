@@ -12,8 +12,12 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
+use super::keychain::Durable;
 use crate::core::catalog::Source;
 use crate::core::issue::IssueError;
+use crate::core::keychain::Item;
+use crate::core::long_term_keys::LongTermKeys;
+use crate::core::name::KeysName;
 
 /// A source in words: `profile work`, `the environment`.
 pub fn name(source: &Source) -> String {
@@ -21,14 +25,20 @@ pub fn name(source: &Source) -> String {
         Source::Chain => "the SDK's chain".to_owned(),
         Source::Environment => "the environment".to_owned(),
         Source::Named(profile) => format!("profile {profile}"),
+        Source::Keychain(keys) => format!("keys {keys} of the keychain"),
     }
 }
 
 /// Takes credentials from a source now: files are read anew, so a login since the last time counts.
-pub async fn fetch(source: &Source, config: &ProviderConfig) -> Result<Credentials, IssueError> {
+pub async fn fetch(
+    source: &Source,
+    config: &ProviderConfig,
+    keychain: &Durable,
+) -> Result<Credentials, IssueError> {
     let found = match source {
         Source::Environment => EnvironmentVariableCredentialsProvider::new().provide_credentials().await,
         Source::Named(profile) => profile_provider(config, Some(profile)).provide_credentials().await,
+        Source::Keychain(keys) => return of_keychain(source, keys, keychain).await,
         Source::Chain => {
             // The order of the SDK's own chain (SDKs and tools reference guide, "Standardized credential
             // providers"), up to where the network begins.
@@ -45,6 +55,22 @@ pub async fn fetch(source: &Source, config: &ProviderConfig) -> Result<Credentia
         }
     };
     found.map_err(|error| sorted(source, &error))
+}
+
+async fn of_keychain(
+    source: &Source,
+    keys: &KeysName,
+    keychain: &Durable,
+) -> Result<Credentials, IssueError> {
+    let failed =
+        |why: String, remedy: Option<String>| IssueError::Keychain { source_name: name(source), why, remedy };
+    let login = || Some(format!("brokerctl login --keys {keys}"));
+    let held = keychain.read(Item::keys(keys)).await;
+    let held = held.map_err(|error| failed(error.to_string(), error.hint()))?;
+    let held = held.ok_or_else(|| failed("the keychain has none of that name".to_owned(), login()))?;
+    let keys = LongTermKeys::from_bytes(&held)
+        .ok_or_else(|| failed("what the keychain has under that name are no keys".to_owned(), login()))?;
+    Ok(Credentials::new(keys.access_key_id(), keys.reveal(), None, None, "keychain"))
 }
 
 fn profile_provider(config: &ProviderConfig, profile: Option<&str>) -> ProfileFileCredentialsProvider {

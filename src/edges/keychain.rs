@@ -4,6 +4,7 @@
 //! [`Worker`], for which nobody waits longer than they said.
 
 mod choice;
+mod durable;
 #[cfg(target_os = "linux")]
 mod keyutils;
 #[cfg(target_os = "macos")]
@@ -23,7 +24,8 @@ use zeroize::Zeroizing;
 
 use crate::core::keychain::Item;
 
-pub use choice::{Chosen, How, choose};
+pub use choice::{ChoiceError, Chosen, How, choose};
+pub use durable::{Durable, DurableError};
 pub use vault::{Vault, VaultError};
 pub use worker::Worker;
 

@@ -17,6 +17,7 @@ use aws_sdk_sts::operation::assume_role::{AssumeRoleError, AssumeRoleOutput};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::keychain::Durable;
 use super::{base_credentials, clock};
 use crate::core::catalog::{AccessRole, Source};
 use crate::core::credentials::SessionCredentials;
@@ -37,24 +38,26 @@ pub trait Issuer: Send + Sync + std::fmt::Debug {
 #[derive(Debug, Clone)]
 pub struct Sts {
     http: SharedHttpClient,
+    keychain: Durable,
 }
 
 impl Sts {
-    /// STS through a client of [`super::https`].
-    pub fn new(http: SharedHttpClient) -> Self {
-        Self { http }
+    /// STS through a client of [`super::https`]; base credentials may be in this keychain.
+    pub fn new(http: SharedHttpClient, keychain: Durable) -> Self {
+        Self { http, keychain }
     }
 }
 
 impl Issuer for Sts {
     fn issue(&self, request: SessionRequest) -> Issuing {
-        let http = self.http.clone();
-        Box::pin(async move { assume_role(http, &request).await })
+        let (http, keychain) = (self.http.clone(), self.keychain.clone());
+        Box::pin(async move { assume_role(http, &keychain, &request).await })
     }
 }
 
 async fn assume_role(
     http: SharedHttpClient,
+    keychain: &Durable,
     request: &SessionRequest,
 ) -> Result<SessionCredentials, IssueError> {
     let role = &request.access_role;
@@ -62,7 +65,7 @@ async fn assume_role(
     let provider_config =
         ProviderConfig::default().with_region(Some(region.clone())).with_http_client(http.clone());
     // Fetched apart from the call, so that "no credentials" and "STS says no" stay two things.
-    let base = base_credentials::fetch(&role.source, &provider_config).await?;
+    let base = base_credentials::fetch(&role.source, &provider_config, keychain).await?;
 
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)

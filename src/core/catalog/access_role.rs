@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session_tags;
 use crate::core::duration::parse_duration;
-use crate::core::name::{ExternalId, PolicyArn, Region, RoleArn, SessionName};
+use crate::core::name::{ExternalId, KeysName, PolicyArn, Region, RoleArn, SessionName};
 use crate::core::table::{Findings, Table, Value};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -78,7 +78,12 @@ pub enum Source {
     Environment,
     /// A profile of `~/.aws/config`, by its name.
     Named(String),
+    /// Long-term keys that a person put into the keychain: `keychain`, or `keychain:NAME`.
+    Keychain(KeysName),
 }
+
+/// What keys in the keychain are called where nobody names them.
+pub const DEFAULT_KEYS: &str = "default";
 
 /// Reads the table `access_role`; what it sets and this version does not enforce is added to `not_enforced`.
 pub(super) fn read(
@@ -117,13 +122,9 @@ pub(super) fn read(
 fn read_source(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Source> {
     match value.filled(findings)? {
         "env" => Some(Source::Environment),
-        "keychain" => {
-            value.wrong(
-                "long-term keys in the keychain are not supported by this version",
-                Some("name a profile of ~/.aws/config, or write \"env\"".to_owned()),
-                findings,
-            );
-            None
+        "keychain" => KeysName::parse(DEFAULT_KEYS).ok().map(Source::Keychain),
+        text if text.starts_with("keychain:") => {
+            value.parsed(|text| KeysName::parse(&text["keychain:".len()..]), findings).map(Source::Keychain)
         }
         name => Some(Source::Named(name.to_owned())),
     }
@@ -247,10 +248,9 @@ mod tests {
         for (line, expected) in [
             ("source = \"\"", "3:10: `source`: the text is empty"),
             (
-                "source = \"keychain\"",
-                "3:10: `source`: long-term keys in the keychain are not supported by this version (name \
-                 a profile of \
-                 ~/.aws/config, or write \"env\")",
+                "source = \"keychain:\"",
+                "3:10: `source`: \"\" is not a name for keys: letters, digits, - and _, beginning with a \
+                 letter or digit, at most 128",
             ),
             ("duration = \"59m\"", "3:12: `duration`: a session lasts at least 1h and at most 12h"),
             ("duration = \"12h1s\"", "3:12: `duration`: a session lasts at least 1h and at most 12h"),

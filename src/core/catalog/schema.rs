@@ -83,7 +83,12 @@ fn access_role() -> Json {
         &["role_arn"],
         vec![
             ("role_arn", pattern(ROLE_ARN, "The role that the profile assumes.")),
-            ("source", filled("The profile of ~/.aws/config that may assume the role, or \"env\".")),
+            (
+                "source",
+                filled(
+                    "The profile of ~/.aws/config that may assume the role, or \"env\", \"keychain\", \"keychain:NAME\".",
+                ),
+            ),
             ("duration", duration("How long a session lasts, 1h to 12h.")),
             (
                 "external_id",

@@ -32,7 +32,7 @@ struct ShownProfile<'a> {
 #[derive(Serialize)]
 struct ShownRole<'a> {
     role_arn: &'a str,
-    source: Option<&'a str>,
+    source: Option<String>,
     duration: String,
     external_id: Option<&'a str>,
     session_name: Option<&'a str>,
@@ -109,7 +109,7 @@ pub(super) fn profile(name: &ProfileName, json: bool) -> Result<(), Failure> {
 fn facts_of_role<'a>(role: &ShownRole<'_>) -> Vec<(&'a str, String)> {
     let mut facts = vec![
         ("role_arn", role.role_arn.to_owned()),
-        ("source", role.source.unwrap_or("the SDK's own chain").to_owned()),
+        ("source", role.source.clone().unwrap_or_else(|| "the SDK's own chain".to_owned())),
         ("duration", role.duration.clone()),
     ];
     let texts =
@@ -205,8 +205,9 @@ fn shown_role(role: &AccessRole) -> ShownRole<'_> {
         role_arn: role.role_arn.as_str(),
         source: match &role.source {
             Source::Chain => None,
-            Source::Environment => Some("env"),
-            Source::Named(name) => Some(name),
+            Source::Environment => Some("env".to_owned()),
+            Source::Named(name) => Some(name.clone()),
+            Source::Keychain(name) => Some(format!("keychain:{name}")),
         },
         duration: format_duration(role.duration),
         external_id: role.external_id.as_ref().map(ExternalId::as_str),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Keychain, KeychainError, Vault, Worker};
+use super::{Durable, Keychain, KeychainError, Vault, Worker};
 use crate::core::keychain::{Keychain as Kind, KeychainSetting};
 use crate::core::moment::Timestamp;
 use crate::edges::atomic_file;
@@ -56,6 +56,11 @@ impl Chosen {
     /// A keychain that is there already.
     pub fn with(kind: Kind, keychain: Box<dyn Keychain>, state: &Path) -> io::Result<Self> {
         Ok(Self::by(Worker::new(keychain)?, kind, How::Configured, state))
+    }
+
+    /// The side of it that keeps what a person gave it.
+    pub fn durable(&self) -> Durable {
+        Durable::new(self.kind, self.worker.clone())
     }
 
     fn by(worker: Worker, kind: Kind, how: How, state: &Path) -> Self {

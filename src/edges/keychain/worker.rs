@@ -90,6 +90,10 @@ mod tests {
         }
     }
 
+    fn item() -> Item {
+        Item::cache(std::path::Path::new("/state"))
+    }
+
     const LONG: Duration = Duration::from_secs(30);
 
     #[tokio::test]
@@ -98,7 +102,7 @@ mod tests {
         let worker = Worker::new(Box::new(HeldBack(held))).unwrap();
         let silent = KeychainError::Silent { patience: Duration::ZERO };
         let read = |worker: Worker, patience| async move {
-            worker.call(patience, |keychain| keychain.read(&Item::keys("x"))).await
+            worker.call(patience, |keychain| keychain.read(&item())).await
         };
         assert_eq!(read(worker.clone(), Duration::ZERO).await.unwrap_err(), silent);
         for _ in 0..100 {
@@ -125,8 +129,8 @@ mod tests {
     async fn a_panic_is_an_error_and_the_thread_goes_on() {
         let (_let_go, held) = mpsc::channel();
         let worker = Worker::new(Box::new(HeldBack(held))).unwrap();
-        let write = worker.call(LONG, |keychain| keychain.write(&Item::keys("x"), b"y")).await;
+        let write = worker.call(LONG, |keychain| keychain.write(&item(), b"y")).await;
         assert!(matches!(write, Err(KeychainError::Refused { .. })), "{write:?}");
-        assert_eq!(worker.call(LONG, |keychain| keychain.remove(&Item::keys("x"))).await, Ok(true));
+        assert_eq!(worker.call(LONG, |keychain| keychain.remove(&item())).await, Ok(true));
     }
 }
