@@ -10,6 +10,7 @@ pub mod catalog_file;
 pub mod clock;
 pub mod control_socket;
 pub mod directories;
+mod disk;
 pub mod harden;
 pub mod https;
 pub mod listen;
