@@ -20,6 +20,7 @@ pub mod random;
 pub mod repository;
 pub mod settled;
 pub mod single;
+pub mod state_file;
 pub mod sts;
 pub mod supervisor;
 pub mod surroundings;

@@ -15,10 +15,10 @@ use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
 use crate::core::session::SessionRequest;
 use crate::core::token::Sealer;
-use crate::edges::allow_file::AllowFileError;
 use crate::edges::audit_log::AuditLog;
 use crate::edges::directories::Directories;
 use crate::edges::peer::Observer;
+use crate::edges::state_file::StateFileError;
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, user};
 
@@ -45,13 +45,23 @@ pub struct Parts {
 pub enum BrokerError {
     /// The list of allowed projects cannot be read.
     #[error(transparent)]
-    AllowFile(#[from] AllowFileError),
+    AllowFile(#[from] StateFileError),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     AuditLog(std::io::Error),
     /// The system does not say who connects.
     #[error("callers cannot be identified: {0}")]
     Observer(#[from] Unidentified),
+}
+
+impl BrokerError {
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::AllowFile(error) => error.hint(),
+            Self::AuditLog(_) | Self::Observer(_) => None,
+        }
+    }
 }
 
 /// Decides, serves and keeps count.
@@ -113,6 +123,7 @@ impl Broker {
 
     /// The decision for a process.
     pub(super) async fn decide(&self, process: ProcessId, question: Question) -> Asking {
+        self.permissions.refresh().await;
         self.callers.decide(process, question, &self.state()).await
     }
 

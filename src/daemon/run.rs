@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -108,9 +108,7 @@ async fn changed(watch: &mut Result<Watch, WatchError>) {
 fn reread(broker: &Broker) {
     supervisor::reloading();
     broker.catalogs.doubt();
-    if let Err(error) = broker.permissions.reload() {
-        tracing::error!(%error, "the list of allowed projects stays as it was");
-    }
+    broker.permissions.doubt();
     match settings::read(&broker.directories.config_file()) {
         Ok(config) if config == broker.config => {}
         Ok(_) => tracing::warn!("config.toml changed: it takes effect when brokerd starts again"),
@@ -119,8 +117,9 @@ fn reread(broker: &Broker) {
     supervisor::ready("reloaded");
 }
 
-/// The catalog, and every allowed configuration; each is read only if it changed.
+/// The list of allowed projects, the catalog, and every allowed configuration; each is read only if it changed.
 async fn read_all(broker: &Broker) {
+    broker.permissions.refresh().await;
     let catalog = broker.catalogs.current().await;
     let allowed = broker.permissions.current();
     broker.callers.review(catalog.as_deref().map_err(String::as_str), &allowed);
@@ -139,5 +138,6 @@ fn files(broker: &Broker) -> HashSet<PathBuf> {
     let allowed = broker.permissions.current();
     let configs =
         allowed.iter().flat_map(|project| std::iter::once(&project.config).chain(&project.leads_to));
-    configs.cloned().chain([broker.catalogs.path().to_owned()]).collect()
+    let own = [broker.catalogs.path(), broker.permissions.path()].map(Path::to_owned);
+    configs.cloned().chain(own).collect()
 }
