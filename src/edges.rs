@@ -13,6 +13,7 @@ pub mod directories;
 mod disk;
 pub mod harden;
 pub mod https;
+pub mod line_file;
 pub mod listen;
 pub mod peer;
 pub mod project_file;

@@ -15,7 +15,7 @@ use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
 use crate::core::session::SessionRequest;
 use crate::core::token::Sealer;
-use crate::edges::audit_log::AuditLog;
+use crate::edges::audit_log::{AuditLog, AuditLogError};
 use crate::edges::directories::Directories;
 use crate::edges::peer::Observer;
 use crate::edges::state_file::StateFileError;
@@ -47,8 +47,8 @@ pub enum BrokerError {
     #[error(transparent)]
     AllowFile(#[from] StateFileError),
     /// The audit log cannot be opened.
-    #[error("cannot open the audit log: {0}")]
-    AuditLog(std::io::Error),
+    #[error(transparent)]
+    AuditLog(#[from] AuditLogError),
     /// The system does not say who connects.
     #[error("callers cannot be identified: {0}")]
     Observer(#[from] Unidentified),
@@ -59,7 +59,8 @@ impl BrokerError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::AllowFile(error) => error.hint(),
-            Self::AuditLog(_) | Self::Observer(_) => None,
+            Self::AuditLog(error) => error.hint(),
+            Self::Observer(_) => None,
         }
     }
 }
@@ -108,7 +109,7 @@ impl Broker {
             permissions: Permissions::read(parts.directories.allow_file())?,
             sessions: Sessions::new(parts.issuer),
             refusals: Refusals::default(),
-            audit: AuditLog::open(&parts.directories.audit_file()).map_err(BrokerError::AuditLog)?,
+            audit: AuditLog::open(parts.directories.audit_file())?,
             started: clock::now(),
             user: user::name(),
             counts: Counts::default(),
