@@ -46,12 +46,16 @@ class Broker:
         self.place.person.own(name)
         env = self.place.environment(NOTIFY_SOCKET=name, **self.environment)
         with open(self.log, "a") as log:
-            self.process = self.place.person.start(
+            self.process = self.launch(
                 [self.programs.brokerd], cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         self.wait_for("READY=1")
         self.endpoint = self.status()["endpoints"][0]
         return self
+
+    def launch(self, argv, **more):
+        """Starts the process."""
+        return self.place.person.start(argv, **more)
 
     def wait_for(self, word):
         """Waits for a word to the service manager. A daemon that ends instead is an error at once."""
