@@ -1,6 +1,6 @@
 //! The list of allowed projects, in memory and in its file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::core::allowed::{AllowList, AllowedProject, RepositoryPlace};
@@ -44,11 +44,6 @@ impl Permissions {
         let seen = Stamp::of(file.path());
         let state = State { list: Arc::new(file.read()?), seen, doubt: None };
         Ok(Self(Arc::new(Kept { file, turn: Mutex::default(), state: Mutex::new(state) })))
-    }
-
-    /// The file.
-    pub(super) fn path(&self) -> &Path {
-        self.0.file.path()
     }
 
     /// The list in force.
@@ -209,7 +204,7 @@ mod tests {
             (apps(&one), apps(&other), apps(&open())),
             (vec!["shop".to_owned()], apps(&one), apps(&one))
         );
-        fs::remove_file(one.path()).unwrap();
+        fs::remove_file(one.0.file.path()).unwrap();
         one.refresh().await;
         assert!(apps(&one).is_empty());
     }
@@ -232,9 +227,10 @@ mod tests {
     #[tokio::test]
     async fn while_the_file_cannot_be_read_the_list_stays() {
         let place = tempfile::tempdir().unwrap();
-        let permissions = Permissions::read(place.path().join("allowed.json")).unwrap();
+        let path = place.path().join("allowed.json");
+        let permissions = Permissions::read(path.clone()).unwrap();
         permissions.allow(project("shop")).await.unwrap();
-        let mode = |mode| fs::set_permissions(permissions.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         mode(0o666);
         permissions.refresh().await;
         assert_eq!(apps(&permissions), ["shop"]);
@@ -244,7 +240,7 @@ mod tests {
         mode(0o600);
         permissions.refresh().await;
         assert_eq!((permissions.fault(), apps(&permissions)), (None, vec!["shop".to_owned()]));
-        fs::write(permissions.path(), "{").unwrap();
+        fs::write(&path, "{").unwrap();
         permissions.doubt();
         permissions.refresh().await;
         assert!(permissions.fault().unwrap().contains("is not a list of allowed projects"));

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -133,11 +133,11 @@ async fn read_all(broker: &Broker) {
     }
 }
 
-/// The files in which a change matters.
+/// The files in which a change matters. Not the list of allowed projects: who asks looks at its stamp, and a watch of
+/// its directory would wake for each line of the audit log.
 fn files(broker: &Broker) -> HashSet<PathBuf> {
     let allowed = broker.permissions.current();
     let configs =
         allowed.iter().flat_map(|project| std::iter::once(&project.config).chain(&project.leads_to));
-    let own = [broker.catalogs.path(), broker.permissions.path()].map(Path::to_owned);
-    configs.cloned().chain(own).collect()
+    configs.cloned().chain([broker.catalogs.path().to_owned()]).collect()
 }

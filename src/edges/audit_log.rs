@@ -148,6 +148,9 @@ fn write_all(mut writer: Writer, waiting: &Receiver<Record>) {
     if writer.losses.gap().is_some() {
         writer.write(&Batch::default());
     }
+    if let Some(gap) = writer.losses.gap() {
+        tracing::warn!(missing = gap.lost, why = gap.why, "the audit log lacks lines and does not say so");
+    }
 }
 
 /// Lines that are written together.

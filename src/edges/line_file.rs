@@ -68,7 +68,6 @@ impl LineFile {
     /// ones were cut off before them.
     pub(super) fn append(&mut self, lines: &[u8]) -> Result<usize, LineFileError> {
         let (mut file, before, torn) = self.open()?;
-        self.whole = None;
         let written = disk().write(&mut file, lines).and_then(|()| disk().sync(&file));
         if let Err(source) = written {
             // If even this fails, the half line is cut off the next time.
