@@ -84,7 +84,15 @@ impl LineFile {
 
     /// Opens the file, which is then ours alone until it is closed, with whole lines in it.
     fn open(&mut self) -> Result<(File, Extent, usize), LineFileError> {
-        let file = disk().append_to(&self.path).map_err(|source| self.unwritten(source))?;
+        let file = match disk().append_to(&self.path) {
+            // Where it belongs to somebody else, that is what the person must know.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                trust::check_with_target(&self.path)?;
+                Err(error)
+            }
+            opened => opened,
+        }
+        .map_err(|source| self.unwritten(source))?;
         // Looked at once it is open: whatever a link led to, nobody can put another one in its place any more.
         let found = file.metadata().map_err(|source| self.unwritten(source))?;
         trust::check_own(&self.path, &found)?;

@@ -1,6 +1,7 @@
 //! Whether a file says what our user, or root, wrote.
 
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -22,10 +23,18 @@ pub fn check_with_target(file: &Path) -> Result<(), Refusal> {
     if real == file { Ok(()) } else { check(&real) }
 }
 
-/// Checks a directory that is a file's own, and every directory above it.
+/// Checks what there is of a directory in which files are to be, and of those above it. It goes from the root down:
+/// a directory that is not ours may keep us from looking farther.
 pub fn check_directory(directory: &Path) -> Result<(), Refusal> {
-    check_one(directory, Place::Here)?;
-    directory.ancestors().skip(1).try_for_each(|above| check_one(above, Place::Above))
+    let way: Vec<&Path> = directory.ancestors().collect();
+    way.into_iter()
+        .rev()
+        .take_while(|path| !is_missing(path))
+        .try_for_each(|path| check_one(path, if path == directory { Place::Here } else { Place::Above }))
+}
+
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Checks that what was opened or looked at belongs to this very user, and that nobody else may write to it.
