@@ -130,6 +130,11 @@ class Broker:
         """`brokerctl why --last`, for people."""
         return self.ctl("why", "--last").stdout
 
+    def audit(self):
+        """Ends the daemon and gives the audit log: it is written behind the answers, and then it is complete."""
+        self.stop()
+        return [json.loads(line) for line in (self.place.state / "audit.jsonl").read_text().splitlines()]
+
     def client_environment(self, **more):
         """What an AWS tool needs to know, the same for every project, and no key."""
         known = {"AWS_ENDPOINT_URL": self.sts.url, "AWS_DEFAULT_REGION": REGION}
