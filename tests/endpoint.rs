@@ -18,11 +18,12 @@ use brokerd::core::moment::Timestamp;
 use brokerd::core::name::App;
 use brokerd::core::session::SessionRequest;
 use brokerd::daemon::{Broker, Listeners, Parts, run};
+use brokerd::edges::allow_file::AllowFile;
 use brokerd::edges::control_socket::ControlSocket;
 use brokerd::edges::directories::Directories;
 use brokerd::edges::keychain::{Chosen, How};
 use brokerd::edges::sts::{Issuer, Issuing};
-use brokerd::edges::{allow_file, clock, listen};
+use brokerd::edges::{clock, listen};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -125,7 +126,7 @@ impl Daemon {
                 since: Timestamp(0),
             });
         }
-        allow_file::write(&directories.allow_file(), &allowed).unwrap();
+        AllowFile::at(directories.allow_file()).change(|list| *list = allowed).unwrap();
         let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], imds_v1, ..Config::default() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

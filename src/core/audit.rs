@@ -1,4 +1,8 @@
 //! What the audit log says of each issue and each refusal.
+//!
+//! Each line is a JSON object with `time` and `event`. Where that is `issue` or `refusal` the line is a [`Record`];
+//! where it is `lost`, a [`Gap`] stands for lines that could not be written. Keys may be added; those that are here
+//! keep their meaning.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -58,6 +62,51 @@ pub enum Event {
     Issue,
     /// They were not.
     Refusal,
+    /// Lines could not be written.
+    Lost,
+}
+
+/// A line of the audit log that stands where others are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// When this line was written.
+    pub time: Timestamp,
+    /// Always [`Event::Lost`].
+    pub event: Event,
+    /// How many lines are missing here.
+    pub lost: u64,
+    /// When the first of them was to be written.
+    pub since: Timestamp,
+    /// When the last of them was to be written.
+    pub until: Timestamp,
+    /// Why the first of them could not be.
+    pub why: String,
+}
+
+impl Gap {
+    /// A gap that begins now, with nothing lost yet.
+    pub fn new(now: Timestamp, why: &str) -> Self {
+        Self { time: now, event: Event::Lost, lost: 0, since: now, until: now, why: why.to_owned() }
+    }
+
+    /// Counts more lines as lost.
+    pub fn widen(&mut self, now: Timestamp, lines: u64) {
+        self.lost = self.lost.saturating_add(lines);
+        self.until = now;
+    }
+
+    /// The same as it is written now.
+    #[must_use]
+    pub fn told(&self, now: Timestamp) -> Self {
+        Self { time: now, ..self.clone() }
+    }
+
+    /// What is left of it once an earlier state of it was written; `None` if nothing was lost since.
+    #[must_use]
+    pub fn after(self, told: &Self) -> Option<Self> {
+        let lost = self.lost.saturating_sub(told.lost);
+        (lost > 0).then_some(Self { lost, since: told.until, ..self })
+    }
 }
 
 /// The way in by which a caller asked.
@@ -200,5 +249,27 @@ impl Record {
             expires: None,
             refusal: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_counts_what_was_lost_since_it_was_told() {
+        let mut gap = Gap::new(Timestamp(10), "the disk is full");
+        gap.widen(Timestamp(10), 2);
+        gap.widen(Timestamp(12), 3);
+        let told = gap.told(Timestamp(20));
+        assert_eq!(
+            serde_json::to_string(&told).unwrap(),
+            "{\"time\":\"1970-01-01T00:00:20Z\",\"event\":\"lost\",\"lost\":5,\
+             \"since\":\"1970-01-01T00:00:10Z\",\"until\":\"1970-01-01T00:00:12Z\",\"why\":\"the disk is full\"}"
+        );
+        assert_eq!(gap.clone().after(&told), None);
+        gap.widen(Timestamp(21), 1);
+        let left = gap.after(&told).unwrap();
+        assert_eq!((left.lost, left.since, left.until), (1, Timestamp(12), Timestamp(21)));
     }
 }

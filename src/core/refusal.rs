@@ -231,7 +231,7 @@ impl Refusal {
 }
 
 /// A path as one word of a shell command.
-fn shell_word(path: &std::path::Path) -> String {
+pub(crate) fn shell_word(path: &std::path::Path) -> String {
     let text = path.display().to_string();
     let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+=:@%,".contains(c));
     if plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }

@@ -15,12 +15,11 @@ use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
 use crate::core::session::SessionRequest;
 use crate::core::token::{Sealer, TokenKey, TokenKeys};
-use crate::edges::allow_file::AllowFileError;
-use crate::edges::audit_log::AuditLog;
+use crate::edges::audit_log::{AuditLog, AuditLogError};
 use crate::edges::directories::Directories;
 use crate::edges::keychain::Chosen;
 use crate::edges::peer::Observer;
-use crate::edges::pin_file::PinFileError;
+use crate::edges::state_file::StateFileError;
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, user};
 
@@ -52,18 +51,26 @@ pub struct Parts {
 /// Why a broker cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// The list of allowed projects cannot be read.
+    /// The allowed projects or the pins cannot be read.
     #[error(transparent)]
-    AllowFile(#[from] AllowFileError),
-    /// The pins cannot be read.
-    #[error(transparent)]
-    PinFile(#[from] PinFileError),
+    StateFile(#[from] StateFileError),
     /// The audit log cannot be opened.
-    #[error("cannot open the audit log: {0}")]
-    AuditLog(std::io::Error),
+    #[error(transparent)]
+    AuditLog(#[from] AuditLogError),
     /// The system does not say who connects.
     #[error("callers cannot be identified: {0}")]
     Observer(#[from] Unidentified),
+}
+
+impl BrokerError {
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::StateFile(error) => error.hint(),
+            Self::AuditLog(error) => error.hint(),
+            Self::Observer(_) => None,
+        }
+    }
 }
 
 /// Decides, serves and keeps count.
@@ -118,10 +125,10 @@ impl Broker {
             catalogs: Catalogs::new(parts.directories.catalog_file()),
             permissions: Permissions::read(parts.directories.allow_file())?,
             sessions: Sessions::new(parts.issuer, parts.config.idle_after),
-            keeper: Keeper::new(parts.keychain),
+            keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
             pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
-            audit: AuditLog::open(&parts.directories.audit_file()).map_err(BrokerError::AuditLog)?,
+            audit: AuditLog::open(parts.directories.audit_file())?,
             started: clock::now(),
             user: user::name(),
             counts: Counts::default(),
@@ -136,6 +143,7 @@ impl Broker {
 
     /// The decision for a process.
     pub(super) async fn decide(&self, process: ProcessId, question: Question) -> Asking {
+        self.permissions.refresh().await;
         self.callers.decide(process, question, &self.state()).await
     }
 

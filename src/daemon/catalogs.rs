@@ -154,17 +154,11 @@ async fn settled(path: &Path) -> Result<(Stamp, Vec<u8>), Faults> {
     })
 }
 
-/// The file, and where it leads to if it is a link, must say what this user or root wrote.
-fn trusted(path: &Path) -> Result<(), Faults> {
-    if !path.exists() {
-        return Ok(());
-    }
-    for file in [Some(path.to_owned()), std::fs::canonicalize(path).ok()].into_iter().flatten() {
-        trust::check(&file).map_err(|refusal| {
-            Faults(vec![Fault::new(path, None, refusal.to_string()).with_hint(refusal.hint())])
-        })?;
-    }
-    Ok(())
+/// The file must say what this user or root wrote.
+pub(super) fn trusted(path: &Path) -> Result<(), Faults> {
+    trust::check_with_target(path).map_err(|refusal| {
+        Faults(vec![Fault::new(path, None, refusal.to_string()).with_hint(refusal.hint())])
+    })
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<Catalog, Faults> {

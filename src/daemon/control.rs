@@ -25,6 +25,7 @@ use crate::core::serverless::{Finding, Inputs};
 use crate::edges::control_socket::{ControlSocket, peer_pid};
 use crate::edges::keychain::DurableError;
 use crate::edges::project_file::{self, ProjectFile};
+use crate::edges::state_file::StateFileError;
 use crate::edges::{clock, repository, trust};
 
 use super::Broker;
@@ -98,6 +99,12 @@ impl From<DurableError> for Failure {
     }
 }
 
+impl From<StateFileError> for Failure {
+    fn from(error: StateFileError) -> Self {
+        Self::new(error.to_string(), error.hint())
+    }
+}
+
 impl Control {
     async fn converse(self, mut stream: UnixStream) {
         // Another user cannot open the socket; this is the second lock on the same door.
@@ -160,7 +167,7 @@ impl Control {
             Request::Why { path, stage, pid } => self.why(asker, path, stage, pid).await,
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
             Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,
-            Request::Deny { path } => self.deny(&path),
+            Request::Deny { path } => self.deny(&path).await,
             Request::Stages { path } => {
                 Ok(Reply::Stages(self.broker.stage_choices(known(asker)?, path).await?))
             }
@@ -231,7 +238,7 @@ impl Control {
         let inputs = Inputs { environment, ..Inputs::default() };
         let project = self.permission(&file, &inputs, app, worktrees).await?;
         let (app, org) = (project.app.clone(), project.org.clone());
-        broker.permissions.allow(project).map_err(|error| Failure::new(error.to_string(), None))?;
+        broker.permissions.allow(project).await?;
         self.surface.permissions_changed();
         tracing::info!(%app, config = %file.config.display(), "allowed");
 
@@ -311,7 +318,7 @@ impl Control {
         })
     }
 
-    fn deny(&self, path: &Path) -> Result<Reply, Failure> {
+    async fn deny(&self, path: &Path) -> Result<Reply, Failure> {
         let broker = &self.broker;
         let allowed = broker.permissions.current();
         // The file may be gone by now: an entry of that very path, or of that directory, counts too.
@@ -324,8 +331,8 @@ impl Control {
         let place = repository::place(&config);
         let removed = broker
             .permissions
-            .deny(&config, place.as_ref())
-            .map_err(|error| Failure::new(error.to_string(), None))?
+            .deny(config.clone(), place)
+            .await?
             .ok_or_else(|| Failure::new(format!("{} is not allowed anyway", config.display()), None))?;
         self.surface.permissions_changed();
         tracing::info!(app = %removed.app, config = %removed.config.display(), "denied");

@@ -3,7 +3,7 @@
 //! Nothing here is on the way of a request. Changes are written together a moment after the first of them, and a
 //! keychain that is locked, slow or gone is asked again later: until then memory is all there is, and `status` says so.
 
-use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use crate::core::protocol::{KeychainChoice, KeychainStatus};
 use crate::core::recent::Recent;
 use crate::core::token::TokenKey;
 use crate::edges::keychain::{Chosen, How, VaultError};
-use crate::edges::{atomic_file, clock, random};
+use crate::edges::recent_file::RecentFile;
+use crate::edges::{clock, random};
 
 /// A start waits so long for the keychain, and an end as well: then without.
 const AT_THE_EDGES: Duration = Duration::from_secs(2);
@@ -35,6 +36,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) chosen: Chosen,
+    recent_file: Arc<RecentFile>,
     state: Mutex<State>,
     /// Held while the keychain is read or written, so that the two never overtake each other.
     turn: tokio::sync::Mutex<()>,
@@ -79,8 +81,15 @@ enum When {
 }
 
 impl Keeper {
-    pub(super) fn new(chosen: Chosen) -> Self {
-        Self { chosen, state: Mutex::default(), turn: tokio::sync::Mutex::default(), again: Notify::new() }
+    /// A keeper of what this keychain keeps; `recent` is the file of the stages used lately.
+    pub(super) fn new(chosen: Chosen, recent: PathBuf) -> Self {
+        Self {
+            chosen,
+            recent_file: Arc::new(RecentFile::at(recent)),
+            state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            again: Notify::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -133,7 +142,7 @@ impl Keeper {
 impl Broker {
     /// Takes over what an earlier daemon left behind. To be called once, before anybody is served.
     pub async fn wake(&self) {
-        self.read_recent();
+        self.read_recent().await;
         self.keeper.lock().unsaved = true;
         self.load(When::BeforeServing, AT_THE_EDGES).await;
     }
@@ -150,7 +159,7 @@ impl Broker {
                 }
                 () = self.keeper.again.notified() => due = Some(Instant::now()),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.note_recent();
+                    self.note_recent().await;
                     due = None;
                     if self.keeper.is_unsaved() {
                         let saved = self.save(PATIENCE).await;
@@ -162,7 +171,7 @@ impl Broker {
                 () = stop.cancelled() => break,
             }
         }
-        self.note_recent();
+        self.note_recent().await;
         if self.keeper.is_unsaved() {
             self.save(AT_THE_EDGES).await;
         }
@@ -247,19 +256,17 @@ impl Broker {
         self.keeper.lock().recent.clone()
     }
 
-    fn read_recent(&self) {
-        let path = self.directories.recent_file();
-        let Ok(text) = fs::read_to_string(&path) else { return };
-        match Recent::parse(&text) {
-            Ok(recent) => self.keeper.lock().recent = recent,
+    async fn read_recent(&self) {
+        let file = self.keeper.recent_file.clone();
+        match tokio::task::spawn_blocking(move || file.read()).await {
+            Ok(Ok(recent)) => self.keeper.lock().recent = recent,
             // Nothing is lost with it but a head start.
-            Err(error) => {
-                tracing::warn!(error, path = %path.display(), "the stages used lately cannot be told");
-            }
+            Ok(Err(error)) => tracing::warn!(%error, "the stages used lately cannot be told"),
+            Err(_) => {}
         }
     }
 
-    fn note_recent(&self) {
+    async fn note_recent(&self) {
         let (before, after) = {
             let mut state = self.keeper.lock();
             let before = state.recent.clone();
@@ -269,10 +276,12 @@ impl Broker {
             state.recent.forget(clock::now());
             (before, state.recent.clone())
         };
-        if before != after
-            && let Err(error) =
-                atomic_file::replace(&self.directories.recent_file(), after.to_text().as_bytes())
-        {
+        if before == after {
+            return;
+        }
+        let file = self.keeper.recent_file.clone();
+        let written = tokio::task::spawn_blocking(move || file.change(|recent| *recent = after)).await;
+        if let Ok(Err(error)) = written {
             tracing::warn!(%error, "the stages used lately are not remembered");
         }
     }

@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Broker, Listeners, Parts, catalogs, run, settings};
+use super::{Broker, BrokerError, Listeners, Parts, catalogs, run, settings};
 use crate::core::fault::Faults;
 use crate::edges::control_socket::ControlSocket;
-use crate::edges::directories::Directories;
+use crate::edges::directories::{Directories, DirectoryError};
+use crate::edges::keychain::ChoiceError;
 use crate::edges::single::Single;
 use crate::edges::sts::Sts;
 use crate::edges::{clock, harden, https, keychain, listen, supervisor, trace_log};
@@ -56,9 +57,20 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("brokerd: {error}");
+            if let Some(hint) = hint(&*error) {
+                anstream::eprintln!("hint: {hint}");
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+/// What to type next, where the error knows it.
+fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let directory = error.downcast_ref::<DirectoryError>().and_then(DirectoryError::hint);
+    directory
+        .or_else(|| error.downcast_ref::<BrokerError>().and_then(BrokerError::hint))
+        .or_else(|| error.downcast_ref::<ChoiceError>().and_then(ChoiceError::hint))
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

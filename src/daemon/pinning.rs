@@ -53,7 +53,7 @@ impl Broker {
             boot: self.pins.boot().to_owned(),
             from: clock::ticks() + 1,
         };
-        self.pins.set(pin.clone()).map_err(|error| Failure::new(error.to_string(), None))?;
+        self.pins.set(pin.clone()).await?;
         while clock::ticks() < pin.from {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -90,8 +90,7 @@ impl Broker {
         );
         let project = config.map(PinPlace::Project);
         places.extend(project.clone().filter(|_| everywhere));
-        let removed =
-            self.pins.clear(&places, &app).map_err(|error| Failure::new(error.to_string(), None))?;
+        let removed = self.pins.clear(places, &app).await?;
         for pin in &removed {
             tracing::info!(%app, stage = %pin.stage, place = ?pin.place, "pin taken back");
         }

@@ -7,16 +7,18 @@ use crate::core::caller::ProcessId;
 use crate::core::moment::Timestamp;
 use crate::core::name::App;
 use crate::core::pins::{Pin, PinInquiry, PinList, PinPlace};
-use crate::edges::atomic_file::WriteError;
-use crate::edges::pin_file::{self, PinFileError};
+use crate::edges::pin_file::PinFile;
+use crate::edges::state_file::StateFileError;
 use crate::edges::{clock, peer};
 
 /// Keeps the pins; what is in force is what the file has.
 #[derive(Debug)]
 pub(super) struct Pins {
-    path: PathBuf,
+    file: Arc<PinFile>,
     boot: Arc<str>,
     list: Mutex<Arc<PinList>>,
+    /// Held while the file is read or changed, so that of two readings the later one is in force.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// The pins at one moment.
@@ -40,16 +42,15 @@ impl PinsNow {
 }
 
 impl Pins {
-    pub(super) fn read(path: PathBuf) -> Result<Self, PinFileError> {
-        let list = pin_file::read(&path)?;
-        Ok(Self { path, boot: clock::boot_id().into(), list: Mutex::new(Arc::new(list)) })
+    pub(super) fn read(path: PathBuf) -> Result<Self, StateFileError> {
+        let file = Arc::new(PinFile::at(path));
+        let list = Mutex::new(Arc::new(file.read()?));
+        Ok(Self { file, boot: clock::boot_id().into(), list, turn: tokio::sync::Mutex::default() })
     }
 
     /// Reads the file anew; on an error the pins stay as they are.
-    pub(super) fn reload(&self) -> Result<(), PinFileError> {
-        let list = pin_file::read(&self.path)?;
-        *self.list.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
-        Ok(())
+    pub(super) async fn reload(&self) -> Result<(), StateFileError> {
+        self.off_the_thread(PinFile::read).await.map(drop)
     }
 
     /// The pins as they are now.
@@ -63,26 +64,40 @@ impl Pins {
     }
 
     /// Adds a pin, first to the file.
-    pub(super) fn set(&self, pin: Pin) -> Result<(), WriteError> {
-        self.change(|list| list.set(pin))
+    pub(super) async fn set(&self, pin: Pin) -> Result<(), StateFileError> {
+        self.change(|list| list.set(pin)).await
     }
 
     /// Removes the pins of some places, first from the file, and gives those back that counted.
-    pub(super) fn clear(&self, places: &[PinPlace], app: &App) -> Result<Vec<Pin>, WriteError> {
-        let mut removed = Vec::new();
-        self.change(|list| removed.extend(places.iter().filter_map(|place| list.remove(place, app))))?;
+    pub(super) async fn clear(&self, places: Vec<PinPlace>, app: &App) -> Result<Vec<Pin>, StateFileError> {
+        let before = self.now().in_force();
+        let removed =
+            before.into_iter().filter(|pin| pin.app == *app && places.contains(&pin.place)).collect();
+        let app = app.clone();
+        self.change(move |list| places.iter().for_each(|place| drop(list.remove(place, &app)))).await?;
         Ok(removed)
     }
 
-    fn change(&self, change: impl FnOnce(&mut PinList)) -> Result<(), WriteError> {
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = PinList::clone(&list);
-        next.sweep(clock::now(), &self.boot, &peer::is_alive);
-        change(&mut next);
-        if next != **list {
-            pin_file::write(&self.path, &next)?;
-            *list = Arc::new(next);
-        }
+    async fn change(&self, change: impl FnOnce(&mut PinList) + Send + 'static) -> Result<(), StateFileError> {
+        let boot = self.boot.clone();
+        let swept = move |list: &mut PinList| {
+            list.sweep(clock::now(), &boot, &peer::is_alive);
+            change(list);
+        };
+        self.off_the_thread(move |file| file.change(swept)).await
+    }
+
+    /// Waits for the disk where no request has to; what the file holds then is in force.
+    async fn off_the_thread(
+        &self,
+        work: impl FnOnce(&PinFile) -> Result<PinList, StateFileError> + Send + 'static,
+    ) -> Result<(), StateFileError> {
+        let _turn = self.turn.lock().await;
+        let file = self.file.clone();
+        let list = tokio::task::spawn_blocking(move || work(&file)).await.unwrap_or_else(|error| {
+            std::panic::resume_unwind(error.try_into_panic().unwrap_or_else(|error| Box::new(error)))
+        })?;
+        *self.list.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ impl Broker {
         endpoints: Vec<String>,
         troubles: Vec<String>,
     ) -> Status {
+        self.permissions.refresh().await;
         let catalog = self.catalogs.current().await;
         let mut projects = Vec::new();
         for project in self.permissions.current().iter() {
@@ -56,7 +57,7 @@ impl Broker {
             issues: self.issued(),
             refusals: self.refused(),
             audit_lost: self.audit.lost(),
-            troubles,
+            troubles: troubles.into_iter().chain(self.permissions.fault()).collect(),
         }
     }
 

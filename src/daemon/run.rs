@@ -93,7 +93,7 @@ async fn watch(broker: Arc<Broker>, surface: Arc<Surface>, reload: Arc<Notify>, 
         tokio::select! {
             () = changed(&mut watch) => {}
             () = surface.nudged.notified() => {}
-            () = reload.notified() => reread(&broker),
+            () = reload.notified() => reread(&broker).await,
             () = stop.cancelled() => break,
         }
     }
@@ -108,13 +108,11 @@ async fn changed(watch: &mut Result<Watch, WatchError>) {
 }
 
 /// What SIGHUP asks for: every file is looked at as if it were new.
-fn reread(broker: &Broker) {
+async fn reread(broker: &Broker) {
     supervisor::reloading();
     broker.catalogs.doubt();
-    if let Err(error) = broker.permissions.reload() {
-        tracing::error!(%error, "the list of allowed projects stays as it was");
-    }
-    if let Err(error) = broker.pins.reload() {
+    broker.permissions.doubt();
+    if let Err(error) = broker.pins.reload().await {
         tracing::error!(%error, "the pins stay as they were");
     }
     match settings::read(&broker.directories.config_file()) {
@@ -125,8 +123,9 @@ fn reread(broker: &Broker) {
     supervisor::ready("reloaded");
 }
 
-/// The catalog, and every allowed configuration; each is read only if it changed.
+/// The list of allowed projects, the catalog, and every allowed configuration; each is read only if it changed.
 async fn read_all(broker: &Broker) {
+    broker.permissions.refresh().await;
     let catalog = broker.catalogs.current().await;
     let allowed = broker.permissions.current();
     broker.callers.review(catalog.as_deref().map_err(String::as_str), &allowed);
@@ -140,7 +139,8 @@ async fn read_all(broker: &Broker) {
     }
 }
 
-/// The files in which a change matters.
+/// The files in which a change matters. Not the list of allowed projects: who asks looks at its stamp, and a watch of
+/// its directory would wake for each line of the audit log.
 fn files(broker: &Broker) -> HashSet<PathBuf> {
     let allowed = broker.permissions.current();
     let configs =

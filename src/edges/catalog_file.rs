@@ -5,17 +5,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
-use super::atomic_file::{self, WriteError};
+use super::atomic_file::{PRIVATE, Turn, WriteError};
 use super::directories::{self, DirectoryError};
 use super::trust;
 
 /// A catalog is written by people; a larger file is a mistake, and reading one would hold up requests.
 pub const LARGEST: u64 = 256 * 1024;
-
-/// What the mode of a new file is.
-const PRIVATE: u32 = 0o600;
 
 /// Why the file could not be read or replaced; it is untouched.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +51,9 @@ impl CatalogFileError {
         match self {
             Self::Untrusted { mend, .. } => mend.clone(),
             Self::Changed { .. } => Some("look at it, and type the command again".to_owned()),
-            Self::Unreadable { .. } | Self::Directory(_) | Self::Unwritten(_) => None,
+            Self::Directory(error) => error.hint(),
+            Self::Unwritten(error) => error.hint(),
+            Self::Unreadable { .. } => None,
         }
     }
 }
@@ -83,12 +80,10 @@ impl CatalogFile {
             }
             Err(error) => return Err(unreadable(error)),
         };
-        for file in [path, &real] {
-            trust::check(file).map_err(|refusal| CatalogFileError::Untrusted {
-                why: refusal.to_string(),
-                mend: refusal.hint(),
-            })?;
-        }
+        trust::check_with_target(path).map_err(|refusal| CatalogFileError::Untrusted {
+            why: refusal.to_string(),
+            mend: refusal.hint(),
+        })?;
         let text = Some(text_of(&real).map_err(unreadable)?);
         Ok(Self { path: path.to_owned(), real, text })
     }
@@ -110,10 +105,8 @@ impl CatalogFile {
         if !self.exists() && !directory.exists() {
             directories::make_private(directory)?;
         }
-        // Held until the end, so that of two edits at a time the later one sees the earlier. An editor takes no
-        // lock: the moment in which its change could be lost is the one between these lines.
-        let lock = File::open(directory).map_err(unreadable)?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|error| unreadable(error.into()))?;
+        // Taken before looking: a change that comes after it, by an editor, can be lost only between these lines.
+        let turn = Turn::take(&self.real)?;
         let mode = match fs::metadata(&self.real) {
             Ok(found) => found.mode() & 0o777,
             Err(error) if error.kind() == io::ErrorKind::NotFound => PRIVATE,
@@ -127,7 +120,7 @@ impl CatalogFile {
         if now != self.text {
             return Err(CatalogFileError::Changed { path: self.path.clone() });
         }
-        Ok(atomic_file::replace_with_mode(&self.real, text.as_bytes(), mode)?)
+        Ok(turn.replace(text.as_bytes(), mode)?)
     }
 }
 
@@ -150,10 +143,31 @@ pub fn text_of(path: &Path) -> io::Result<String> {
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use super::super::disk::crash;
     use super::*;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn a_crash_or_an_error_leaves_the_old_catalog_or_the_new() {
+        for (name, mode) in [("catalog.toml", 0o600), ("catalog.toml", 0o644), ("config/catalog.toml", 0o600)]
+        {
+            let write = |path: &Path, text: &str| {
+                let file = CatalogFile::read(path).map_err(|error| error.to_string())?;
+                file.replace(text).map_err(|error| error.to_string())?;
+                // As a person sets it; a replacement keeps it.
+                let is_first = text.starts_with("[profiles");
+                let mode = fs::Permissions::from_mode(mode);
+                if is_first {
+                    fs::set_permissions(path, mode).map_err(|error| error.to_string())
+                } else {
+                    Ok(())
+                }
+            };
+            crash::replaced_whole(name, ["[profiles.a]\n[profiles.b]\n", "# empty\n"], write).unwrap();
+        }
     }
 
     #[test]

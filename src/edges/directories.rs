@@ -1,10 +1,14 @@
 //! Where brokerd keeps its files (XDG Base Directory Specification).
 
 use std::env;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use super::disk::{Disk, disk};
+use super::trust;
+use crate::core::refusal::Refusal;
 
 /// Why a directory cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -20,14 +24,19 @@ pub enum DirectoryError {
         /// The system's words.
         source: io::Error,
     },
-    /// The directory belongs to somebody else.
-    #[error("the directory {} belongs to uid {owner}, not to this user", .path.display())]
-    ForeignOwner {
-        /// The directory.
-        path: PathBuf,
-        /// Its owner.
-        owner: u32,
-    },
+    /// It, or one above it, belongs to somebody else, or others can write to it.
+    #[error(transparent)]
+    Untrusted(#[from] Refusal),
+}
+
+impl DirectoryError {
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Untrusted(refusal) => refusal.hint(),
+            Self::NoHome | Self::Io { .. } => None,
+        }
+    }
 }
 
 /// The directories of one user.
@@ -147,20 +156,74 @@ fn owner(path: &Path) -> Option<u32> {
     fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir).map(|found| found.uid())
 }
 
-/// Makes a directory with those above it, open to this user alone.
+/// Makes a directory with those above it, open to this user alone. One that is there already and that others can
+/// write to, or that is in such a one, is refused: they may have put something there. Where they could only read it
+/// is closed to them.
 pub(super) fn make_private(path: &Path) -> Result<(), DirectoryError> {
     let failed = |source| DirectoryError::Io { path: path.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    trust::check_directory(path)?;
+    make(path).map_err(failed)?;
     let found = fs::symlink_metadata(path).map_err(failed)?;
     if !found.is_dir() {
         return Err(failed(io::ErrorKind::NotADirectory.into()));
     }
-    if found.uid() != rustix::process::getuid().as_raw() {
-        return Err(DirectoryError::ForeignOwner { path: path.to_owned(), owner: found.uid() });
-    }
-    // One that was there already may be open to others.
+    trust::check_own(path, &found)?;
+    trust::check_directory(&fs::canonicalize(path).map_err(failed)?)?;
     if found.mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Makes what is missing of a directory and those above it, so that it lasts: what is in it is lost with its name.
+fn make(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+    for path in missing.into_iter().rev() {
+        match disk().make_directory(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        path.parent().map_or(Ok(()), |above| disk().sync_directory(above))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn what_others_could_read_is_closed_and_what_they_could_write_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("state/brokerd");
+        make_private(&path).unwrap();
+        assert_eq!([mode(&path), mode(path.parent().unwrap())], [0o700, 0o700]);
+        for (open, closed) in [(0o755, 0o700), (0o711, 0o700), (0o700, 0o700)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+            make_private(&path).unwrap();
+            assert_eq!(mode(&path), closed);
+        }
+        for directory in [path.as_path(), place.path()] {
+            let before = mode(directory);
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
+            let error = make_private(&path).unwrap_err();
+            assert_eq!(error.to_string(), format!("{} can be written by other users", directory.display()));
+            assert_eq!(error.hint(), Some(format!("chmod go-w {}", directory.display())));
+            assert_eq!(mode(directory), 0o777, "as it was");
+            fs::set_permissions(directory, fs::Permissions::from_mode(before)).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_directory_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(make_private(&file), Err(DirectoryError::Io { .. })));
+        assert!(make_private(&file.join("below")).unwrap_err().to_string().contains("Not a directory"));
+    }
 }

@@ -1,45 +1,32 @@
 //! The file that holds the pins.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-
-use super::atomic_file::{self, WriteError};
+use super::state_file::{State, StateFile};
 use crate::core::pins::PinList;
 
-/// Why the list cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum PinFileError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: io::Error,
-    },
-    /// The file is not a list of pins.
-    #[error("{} is not a list of pins: {why}; move it away and pin the stages again", .path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-}
+/// The file of the pins.
+pub type PinFile = StateFile<PinList>;
 
-/// Reads the list; a file that is not there is an empty list.
-pub fn read(path: &Path) -> Result<PinList, PinFileError> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            PinList::parse(&text).map_err(|why| PinFileError::Malformed { path: path.to_owned(), why })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(PinList::default()),
-        Err(source) => Err(PinFileError::Read { path: path.to_owned(), source }),
+impl State for PinList {
+    const WHAT: &'static str = "a list of pins";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+
+    fn to_text(&self) -> String {
+        self.to_text()
     }
 }
 
-/// Writes the list, whole or not at all.
-pub fn write(path: &Path, list: &PinList) -> Result<(), WriteError> {
-    atomic_file::replace(path, list.to_text().as_bytes())
+#[cfg(test)]
+mod tests {
+    use super::super::state_file::tests::survives;
+    use super::*;
+
+    #[test]
+    fn a_crash_or_an_error_leaves_the_old_pins_or_the_new() {
+        let pin = r#"{"place":{"project":"/shop/serverless.yml"},"app":"shop","stage":"prod","since":"2026-01-01T00:00:00Z","until":"2026-01-01T01:00:00Z","boot":"b","from":1}"#;
+        let list = |pins: &str| PinList::parse(&format!(r#"{{"form":1,"pins":[{pins}]}}"#)).unwrap();
+        survives("pins.json", [&list(pin), &list("")]);
+    }
 }

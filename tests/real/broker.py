@@ -50,12 +50,16 @@ class Broker:
         env = self.place.environment(NOTIFY_SOCKET=name, **self.environment)
         with open(self.log, "a") as log:
             argv = [*self.prefix, self.programs.brokerd]
-            self.process = self.place.person.start(
+            self.process = self.launch(
                 argv, cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         self.wait_for("READY=1")
         self.endpoint = self.status()["endpoints"][0]
         return self
+
+    def launch(self, argv, **more):
+        """Starts the process."""
+        return self.place.person.start(argv, **more)
 
     def wait_for(self, word):
         """Waits for a word to the service manager. A daemon that ends instead is an error at once."""
@@ -129,6 +133,11 @@ class Broker:
     def sentences(self):
         """`brokerctl why --last`, for people."""
         return self.ctl("why", "--last").stdout
+
+    def audit(self):
+        """Ends the daemon and gives the audit log: it is written behind the answers, and then it is complete."""
+        self.stop()
+        return [json.loads(line) for line in (self.place.state / "audit.jsonl").read_text().splitlines()]
 
     def client_environment(self, **more):
         """What an AWS tool needs to know, the same for every project, and no key."""

@@ -59,8 +59,7 @@ def test_the_caller_is_the_parent_and_not_brokerctl(broker, shop, person):
     argv = ["/bin/sh", "-c", f"(cd / && exec {broker.programs.brokerctl} credential-process); true"]
     with person.start(argv, cwd=shop, env=broker.client_environment()) as shell:
         document = json.loads(shell.communicate(timeout=60)[0])
-    records = [json.loads(line) for line in (broker.place.state / "audit.jsonl").read_text().splitlines()]
-    [record] = [record for record in records if record["way"] == "credential-process"]
+    [record] = [record for record in broker.audit() if record["way"] == "credential-process"]
     assert (record["caller"]["pid"], record["caller"]["directory"]) == (shell.pid, str(shop))
     assert record["access_key_id"] == document["AccessKeyId"]
 
@@ -68,8 +67,7 @@ def test_the_caller_is_the_parent_and_not_brokerctl(broker, shop, person):
 def test_issues_are_in_the_audit_log(broker, shop, sts):
     document = json.loads(broker.credential_process(shop).stdout)
     answer = broker.ask(shop)
-    records = [json.loads(line) for line in (broker.place.state / "audit.jsonl").read_text().splitlines()]
-    issues = {record["way"]: record for record in records if record["event"] == "issue"}
+    issues = {record["way"]: record for record in broker.audit() if record["event"] == "issue"}
     assert issues["credential-process"]["access_key_id"] == document["AccessKeyId"]
     assert issues["imds"]["access_key_id"] == answer.access_key
     assert issues["imds"]["caller"]["pid"] == answer.pid

@@ -48,6 +48,33 @@ def test_a_killed_daemon_leaves_nothing_in_the_way(broker, shop):
     assert broker.ask(shop).role == SHOP.name
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "home/.config/brokerd",
+        "home/.config/brokerd/config.toml",
+        "home/.local/state",
+        "home/.local/state/brokerd",
+        "home/.local/state/brokerd/allowed.json",
+        "home/.local/state/brokerd/audit.jsonl",
+        "run/brokerd",
+    ],
+)
+def test_what_belongs_to_another_user_is_refused_until_its_command_is_typed(broker, shop, place, stranger, name):
+    broker.stop()
+    path = place.root / name
+    os.chown(path, stranger, stranger)
+    done = start_another(broker)
+    assert done.returncode == 1
+    assert f"{path} belongs to uid {stranger}" in done.stderr, done.stderr
+    mend = f"chown {place.person.name} {path}"
+    assert f"hint: {mend}\n" in done.stderr or f"({mend})" in done.stderr, done.stderr
+    assert path.stat().st_uid == stranger, "it is left as it was"
+    subprocess.run(["sh", "-c", mend], check=True)
+    broker.start()
+    assert broker.ask(shop).role == SHOP.name
+
+
 def test_a_taken_port_is_named_with_its_holder(broker, place, person, programs):
     program = (
         "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen();"

@@ -1,6 +1,5 @@
 //! Which keychain is used, and how that was decided.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -11,8 +10,8 @@ use tokio::time::Instant;
 use super::{Durable, Keychain, KeychainError, Vault, Worker};
 use crate::core::keychain::{Keychain as Kind, KeychainSetting};
 use crate::core::moment::Timestamp;
-use crate::edges::atomic_file;
 use crate::edges::directories::Directories;
+use crate::edges::state_file::{State, StateFile, StateFileError};
 
 /// All probes together take no longer.
 const PROBES: Duration = Duration::from_secs(2);
@@ -80,9 +79,27 @@ pub enum ChoiceError {
         /// What it says.
         error: KeychainError,
     },
+    /// What was chosen before cannot be read.
+    #[error(transparent)]
+    Remembered(#[from] StateFileError),
     /// Its thread cannot be started.
     #[error("cannot start the keychain's thread: {0}")]
     Thread(#[from] io::Error),
+}
+
+/// What the file remembers; nothing at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Remembered(Option<(Kind, Timestamp)>);
+
+impl ChoiceError {
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Keychain { error, .. } => error.hint().map(str::to_owned),
+            Self::Remembered(error) => error.hint(),
+            Self::Thread(_) => None,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +108,24 @@ struct Stored {
     form: u32,
     keychain: Kind,
     since: Timestamp,
+}
+
+impl State for Remembered {
+    const WHAT: &'static str = "the choice of a keychain";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let stored: Stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if stored.form != FORM {
+            return Err(format!("it has form {}, and this version reads form {FORM}", stored.form));
+        }
+        Ok(Self(Some((stored.keychain, stored.since))))
+    }
+
+    fn to_text(&self) -> String {
+        let Some((keychain, since)) = self.0 else { return String::new() };
+        let stored = Stored { form: FORM, keychain, since };
+        serde_json::to_string_pretty(&stored).unwrap_or_default() + "\n"
+    }
 }
 
 /// Chooses. What `auto` finds is remembered, so that a start at which it happens not to be there does not move
@@ -104,9 +139,9 @@ pub async fn choose(
     let (kind, how) = match setting {
         KeychainSetting::Fixed(Kind::Memory) => return Ok(Chosen::memory(How::Configured)),
         KeychainSetting::Fixed(kind) => (kind, How::Configured),
-        KeychainSetting::Auto => match remembered(&directories.keychain_file()) {
-            Some(Stored { keychain, since, .. }) => (keychain, How::Remembered(since)),
-            None => return find(directories, now).await,
+        KeychainSetting::Auto => match StateFile::at(directories.keychain_file()).read()? {
+            Remembered(Some((keychain, since))) => (keychain, How::Remembered(since)),
+            Remembered(None) => return find(directories, now).await,
         },
     };
     let keychain = open(kind).map_err(|error| ChoiceError::Keychain { kind, error })?;
@@ -129,7 +164,11 @@ async fn find(directories: &Directories, now: Timestamp) -> Result<Chosen, Choic
         match worker.call(end.saturating_duration_since(Instant::now()), |keychain| keychain.probe()).await {
             // A locked one is there, and its owner will unlock it.
             Ok(()) | Err(KeychainError::Locked) => {
-                remember(&directories.keychain_file(), kind, now);
+                let remembered = StateFile::at(directories.keychain_file())
+                    .change(|remembered| *remembered = Remembered(Some((kind, now))));
+                if let Err(error) = remembered {
+                    tracing::warn!(%error, "the chosen keychain is not remembered");
+                }
                 return Ok(Chosen::by(worker, kind, How::Found, directories.state()));
             }
             Err(error) => reasons.push(format!("{kind}: {error}")),
@@ -150,30 +189,14 @@ fn open(kind: Kind) -> Result<Box<dyn Keychain>, KeychainError> {
     }
 }
 
-/// What an earlier start found. A file that cannot be read counts as none: then the search is made anew, and said.
-fn remembered(path: &Path) -> Option<Stored> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(%error, path = %path.display(), "the chosen keychain cannot be told: it is looked for anew");
-            }
-            return None;
-        }
-    };
-    match serde_json::from_str::<Stored>(&text) {
-        Ok(stored) if stored.form == FORM => Some(stored),
-        _ => {
-            tracing::warn!(path = %path.display(), "the chosen keychain cannot be told: it is looked for anew");
-            None
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::state_file::tests::survives;
 
-fn remember(path: &Path, keychain: Kind, now: Timestamp) {
-    let stored = Stored { form: FORM, keychain, since: now };
-    let text = serde_json::to_string_pretty(&stored).unwrap_or_default() + "\n";
-    if let Err(error) = atomic_file::replace(path, text.as_bytes()) {
-        tracing::warn!(%error, "the chosen keychain is not remembered");
+    #[test]
+    fn a_crash_or_an_error_leaves_the_old_choice_or_the_new() {
+        let choice = |kind| Remembered(Some((kind, Timestamp(1))));
+        survives("keychain.json", [&choice(Kind::SecretService), &choice(Kind::Keyutils)]);
     }
 }

@@ -1,0 +1,184 @@
+//! Files of the state directory: each holds one thing that the daemon knows, which is read and replaced whole.
+
+use std::fmt::Debug;
+use std::fs;
+use std::io;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use super::atomic_file::{PRIVATE, Turn, WriteError};
+use super::trust;
+use crate::core::refusal::{Refusal, shell_word};
+
+/// What a state file may hold; a file that is not there holds the default.
+pub trait State: Clone + Default + PartialEq + Debug {
+    /// What it is, for a sentence: "a list of allowed projects".
+    const WHAT: &'static str;
+
+    /// Reads the text that [`State::to_text`] made. The error says what is wrong with it.
+    fn parse(text: &str) -> Result<Self, String>;
+
+    /// Its text.
+    fn to_text(&self) -> String;
+}
+
+/// Why a state file cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StateFileError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// Others may have written it.
+    #[error(transparent)]
+    Untrusted(#[from] Refusal),
+    /// It holds something else.
+    #[error("{} is not {what}: {why}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// It cannot be written.
+    #[error(transparent)]
+    Unwritten(#[from] WriteError),
+}
+
+impl StateFileError {
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Untrusted(refusal) => refusal.hint(),
+            Self::Unwritten(error) => error.hint(),
+            Self::Malformed { path, .. } => {
+                let path = shell_word(path);
+                Some(format!("move it away, and what it held is to be said again: mv {path} {path}.bad"))
+            }
+            Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+/// A state file.
+#[derive(Debug)]
+pub struct StateFile<S> {
+    path: PathBuf,
+    holds: PhantomData<fn() -> S>,
+}
+
+impl<S: State> StateFile<S> {
+    /// The file at `path`, which need not be there. Its directory must be.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path, holds: PhantomData }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it holds. What others can write is refused.
+    pub fn read(&self) -> Result<S, StateFileError> {
+        let path = &self.path;
+        trust::check_with_target(path)?;
+        match fs::read_to_string(path) {
+            Ok(text) => S::parse(&text).map_err(|why| StateFileError::Malformed {
+                path: path.clone(),
+                what: S::WHAT,
+                why,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(S::default()),
+            Err(source) => Err(StateFileError::Unreadable { path: path.clone(), source }),
+        }
+    }
+
+    /// Changes what it holds, as it is now and whoever wrote it, and gives what it holds then. Whole or not at all.
+    pub fn change(&self, change: impl FnOnce(&mut S)) -> Result<S, StateFileError> {
+        let turn = Turn::take(&self.path)?;
+        let before = self.read()?;
+        let mut after = before.clone();
+        change(&mut after);
+        if after != before {
+            turn.replace(after.to_text().as_bytes(), PRIVATE)?;
+        }
+        Ok(after)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::disk::crash;
+    use super::*;
+
+    /// Tries a state file with every crash and every error (see [`crash`]). The contents must differ.
+    pub(in crate::edges) fn survives<S: State>(name: &str, contents: [&S; 2]) {
+        let write = |path: &Path, content: &S| {
+            let file = StateFile::at(path.to_owned());
+            file.change(|held| *held = content.clone()).map_err(|error| error.to_string())?;
+            assert_eq!(file.read().unwrap(), *content);
+            Ok(())
+        };
+        crash::replaced_whole(name, contents, write).unwrap();
+    }
+
+    impl State for Vec<u32> {
+        const WHAT: &'static str = "a list of numbers";
+
+        fn parse(text: &str) -> Result<Self, String> {
+            serde_json::from_str(text).map_err(|error| error.to_string())
+        }
+
+        fn to_text(&self) -> String {
+            serde_json::to_string(self).unwrap()
+        }
+    }
+
+    fn numbers(place: &tempfile::TempDir) -> StateFile<Vec<u32>> {
+        StateFile::at(place.path().join("numbers.json"))
+    }
+
+    #[test]
+    fn a_crash_or_an_error_leaves_the_old_state_or_the_new() {
+        survives("numbers.json", [&vec![1, 2, 3], &vec![4]]);
+    }
+
+    #[test]
+    fn what_another_wrote_meanwhile_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let (one, other) = (numbers(&place), numbers(&place));
+        assert!(one.read().unwrap().is_empty());
+        assert_eq!(one.change(|held| held.push(1)).unwrap(), [1]);
+        assert_eq!(other.change(|held| held.push(2)).unwrap(), [1, 2]);
+        assert_eq!(one.change(|held| held.push(3)).unwrap(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_said_with_what_mends_it() {
+        let place = tempfile::tempdir().unwrap();
+        let file = numbers(&place);
+        let shown = file.path().display().to_string();
+        fs::write(file.path(), "[1, ").unwrap();
+        let malformed = file.change(Vec::clear).unwrap_err();
+        assert!(
+            malformed.to_string().starts_with(&format!("{shown} is not a list of numbers: ")),
+            "{malformed}"
+        );
+        assert!(malformed.hint().unwrap().ends_with(&format!("mv {shown} {shown}.bad")));
+        fs::write(file.path(), "[1]").unwrap();
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o666)).unwrap();
+        for untrusted in [file.read().unwrap_err(), file.change(Vec::clear).unwrap_err()] {
+            assert_eq!(untrusted.to_string(), format!("{shown} can be written by other users"));
+            assert_eq!(untrusted.hint(), Some(format!("chmod go-w {shown}")));
+        }
+        assert_eq!(fs::read_to_string(file.path()).unwrap(), "[1]", "as it was");
+    }
+}
