@@ -15,7 +15,7 @@ use crate::core::fault::Faults;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::directories::{Directories, DirectoryError};
 use crate::edges::keychain::ChoiceError;
-use crate::edges::single::Single;
+use crate::edges::single::{LockError, Single};
 use crate::edges::sts::Sts;
 use crate::edges::{clock, harden, https, keychain, listen, supervisor, trace_log};
 
@@ -101,8 +101,7 @@ fn serve() -> Result<(), MainError> {
     directories.make()?;
     let config = settings::read(&directories.config_file())?;
     // Two daemons of one user may have different runtime directories, and must not share the rest.
-    let _locks =
-        (Single::acquire(&directories.lock_file())?, Single::acquire(&directories.state_lock_file())?);
+    let _locks = (Single::acquire(&directories.lock_file())?, state_lock(&directories)?);
     let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
     let https = https::client(bundle.as_deref())?;
     runtime()?.block_on(async move {
@@ -131,6 +130,17 @@ fn serve() -> Result<(), MainError> {
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// The lock on the state directory; a disk that has no room for a file is no reason not to start.
+fn state_lock(directories: &Directories) -> Result<Option<Single>, LockError> {
+    match Single::acquire(&directories.state_lock_file()) {
+        Err(LockError::Io { path, source }) if source.kind() == std::io::ErrorKind::StorageFull => {
+            tracing::warn!(error = %source, path = %path.display(), "another daemon with this state would not be noticed");
+            Ok(None)
+        }
+        lock => lock.map(Some),
+    }
 }
 
 /// SIGHUP reloads, SIGTERM and SIGINT stop.

@@ -1,6 +1,7 @@
 """A daemon that is killed while it writes: its files are whole, and it starts again."""
 
 import json
+import os
 import signal
 import threading
 
@@ -52,13 +53,19 @@ class Traffic:
         assert not self._trouble, self._trouble
 
 
+# What a daemon has in its state directory.
+KEPT = {"allowed.json", "audit.jsonl", "recent.json", f"{os.uname().nodename}.lock"}
+
+
 def check_lists(state):
     """What a reader finds while there is no daemon: the list is whole, and nothing else but what was beside it."""
     listed = json.loads((state / "allowed.json").read_text())
     assert listed["form"] == 1 and listed["projects"], listed
-    beside = [found.name for found in state.iterdir() if found.name not in {"allowed.json", "audit.jsonl"}]
-    assert all(name.startswith("allowed.json.") and name.endswith(".new") for name in beside), beside
-    assert len(beside) <= 1, "each attempt sweeps away what the one before it left"
+    recent = state / "recent.json"
+    assert not recent.exists() or json.loads(recent.read_text())["form"] == 1
+    beside = sorted(found.name for found in state.iterdir() if found.name not in KEPT)
+    assert all(name.endswith(".new") for name in beside), beside
+    assert len({name.split(".")[0] for name in beside}) == len(beside), "each attempt sweeps away what the one before it left"
 
 
 def test_a_daemon_that_is_killed_at_any_moment(broker, place):
@@ -84,5 +91,6 @@ def test_a_daemon_that_is_killed_at_any_moment(broker, place):
     assert broker.ask(steady).role == SHOP.name
     # A change that is one: what a killed attempt has left is swept away with it.
     broker.allow(place.serverless("last", app="shop"))
-    assert {found.name for found in place.state.iterdir()} == {"allowed.json", "audit.jsonl"}
+    left = {found.name for found in place.state.iterdir()}
+    assert {name for name in left - KEPT if not name.startswith("recent.json.")} == set()
     assert "issue" in {record["event"] for record in broker.audit()}
