@@ -71,7 +71,8 @@ impl Pins {
     /// Removes the pins of some places, first from the file, and gives those back that counted.
     pub(super) async fn clear(&self, places: Vec<PinPlace>, app: &App) -> Result<Vec<Pin>, StateFileError> {
         let before = self.now().in_force();
-        let of_place = |place| before.iter().find(|pin| pin.app == *app && pin.place == *place).cloned();
+        let of_place =
+            |place: &PinPlace| before.iter().find(|pin| pin.app == *app && pin.place == *place).cloned();
         let removed = places.iter().filter_map(of_place).collect();
         let app = app.clone();
         self.change(move |list| places.iter().for_each(|place| drop(list.remove(place, &app)))).await?;
