@@ -286,3 +286,6 @@ impl Broker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

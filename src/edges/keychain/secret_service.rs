@@ -8,7 +8,7 @@ use zbus_secret_service_keyring_store::Store;
 use zeroize::Zeroizing;
 
 use super::{Keychain, KeychainError, Ring};
-use crate::core::keychain::Item;
+use crate::core::keychain::{Item, Keychain as Kind};
 
 /// The collections of this user. Connected when first needed, and again after whatever went wrong: the service may
 /// have ended, and another may have come.
@@ -34,7 +34,7 @@ impl Open {
         // No secret crosses this one, so it needs no key agreement.
         let service = Service::connect(EncryptionType::Plain).map_err(|error| unreachable(&error))?;
         let store = Store::new().map_err(|error| unreachable(&error))?;
-        Ok(Self { ring: Ring { store, has_labels: true }, service })
+        Ok(Self { ring: Ring { store, kind: Kind::SecretService }, service })
     }
 
     /// Whether a call about an item would prompt, because the item or the collection that it would be made in is
