@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::core::allowed::AllowedProject;
 use crate::core::audit::{Record, Way};
 use crate::core::caller::{ProcessId, Unidentified};
 use crate::core::config::Config;
@@ -21,7 +22,7 @@ use crate::edges::keychain::Chosen;
 use crate::edges::peer::Observer;
 use crate::edges::state_file::StateFileError;
 use crate::edges::sts::Issuer;
-use crate::edges::{clock, random, user};
+use crate::edges::{clock, random, repository, user};
 
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
@@ -190,9 +191,12 @@ impl Broker {
         }
         let allowed = self.permissions.current();
         for recent in self.recent().iter() {
-            let Some(project) = allowed.find(&recent.config, None) else { continue };
+            let place = repository::place(&recent.config);
+            let Some(project) = allowed.find(&recent.config, place.as_ref()) else { continue };
+            // One entry may cover every worktree; this is the one that was used.
+            let project = AllowedProject { config: recent.config.clone(), ..project.clone() };
             if let (Outcome { result: Ok(decision), .. }, _) =
-                self.plain_outcome(project, Some(&recent.stage)).await
+                self.plain_outcome(&project, Some(&recent.stage)).await
             {
                 self.sessions.fetch_ahead(&self.request(&decision), &decision, AHEAD).await;
             }
