@@ -2,7 +2,6 @@
 //!
 //! An edge may use the core, never a shell, and another edge only where one outside thing rests on another.
 
-pub mod allow_file;
 pub mod atomic_file;
 pub mod audit_log;
 pub mod base_credentials;
@@ -18,10 +17,8 @@ pub mod keychain;
 pub mod line_file;
 pub mod listen;
 pub mod peer;
-pub mod pin_file;
 pub mod project_file;
 pub mod random;
-pub mod recent_file;
 pub mod repository;
 pub mod settled;
 pub mod single;

@@ -18,10 +18,10 @@ use brokerd::core::moment::Timestamp;
 use brokerd::core::name::App;
 use brokerd::core::session::SessionRequest;
 use brokerd::daemon::{Broker, Listeners, Parts, run};
-use brokerd::edges::allow_file::AllowFile;
 use brokerd::edges::control_socket::ControlSocket;
 use brokerd::edges::directories::Directories;
 use brokerd::edges::keychain::{Chosen, How};
+use brokerd::edges::state_file::StateFile;
 use brokerd::edges::sts::{Issuer, Issuing};
 use brokerd::edges::{clock, listen};
 use tokio::sync::{Notify, Semaphore};
@@ -126,7 +126,7 @@ impl Daemon {
                 since: Timestamp(0),
             });
         }
-        AllowFile::at(directories.allow_file()).change(|list| *list = allowed).unwrap();
+        StateFile::at(directories.allow_file()).change(|list: &mut AllowList| *list = allowed).unwrap();
         let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], imds_v1, ..Config::default() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

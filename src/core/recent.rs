@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lasting::Lasting;
 use super::moment::Timestamp;
 use super::name::Stage;
 
-/// The form of the file that holds the list; raised when it changes.
-const FORM: u32 = 1;
 /// What was not used for so long is not fetched ahead any more.
 const LATELY: Duration = Duration::from_hours(7 * 24);
 /// How exactly the last use is kept: the file is not written again for less.
@@ -28,36 +27,16 @@ pub struct RecentStage {
 }
 
 /// The list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Recent {
     stages: Vec<RecentStage>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    form: u32,
-    stages: Vec<RecentStage>,
+impl Lasting for Recent {
+    const WHAT: &'static str = "a list of the stages used lately";
 }
 
 impl Recent {
-    /// Reads the text that [`Recent::to_text`] made. The error says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let stored: Stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if stored.form != FORM {
-            return Err(format!("it has form {}, and this version reads form {FORM}", stored.form));
-        }
-        Ok(Self { stages: stored.stages })
-    }
-
-    /// The list as text, for its file.
-    pub fn to_text(&self) -> String {
-        let stored = Stored { form: FORM, stages: self.stages.clone() };
-        let mut text = serde_json::to_string_pretty(&stored).unwrap_or_default();
-        text.push('\n');
-        text
-    }
-
     /// Notes that a stage was used.
     pub fn note(&mut self, config: &Path, stage: &Stage, moment: Timestamp) {
         match self.stages.iter_mut().find(|known| known.config == config && known.stage == *stage) {

@@ -18,7 +18,7 @@ use crate::core::protocol::{KeychainChoice, KeychainStatus};
 use crate::core::recent::Recent;
 use crate::core::token::TokenKey;
 use crate::edges::keychain::{Chosen, How, VaultError};
-use crate::edges::recent_file::RecentFile;
+use crate::edges::state_file::StateFile;
 use crate::edges::{clock, random};
 
 /// A start waits so long for the keychain, and an end as well: then without.
@@ -36,7 +36,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) chosen: Chosen,
-    recent_file: Arc<RecentFile>,
+    recent_file: Arc<StateFile<Recent>>,
     state: Mutex<State>,
     /// Held while the keychain is read or written, so that the two never overtake each other.
     turn: tokio::sync::Mutex<()>,
@@ -85,7 +85,7 @@ impl Keeper {
     pub(super) fn new(chosen: Chosen, recent: PathBuf) -> Self {
         Self {
             chosen,
-            recent_file: Arc::new(RecentFile::at(recent)),
+            recent_file: Arc::new(StateFile::at(recent)),
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             again: Notify::new(),
