@@ -36,6 +36,9 @@ use super::sessions::{Session, Sessions};
 /// Fetching ahead waits so long for one session before it goes on to the next.
 const AHEAD: Duration = Duration::from_secs(5);
 
+/// A start fetches so many sessions ahead at most.
+const AHEAD_AT_MOST: usize = 16;
+
 /// What a broker is made of; tests put a stand-in where STS is.
 #[derive(Debug)]
 pub struct Parts {
@@ -165,11 +168,13 @@ impl Broker {
         decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, IssueError> {
+        self.keeper.first_answer().await;
         self.sessions.get(&self.request(decision), Some(decision), patience).await
     }
 
     /// Begins to ask for what a process will want in a moment.
     pub(super) async fn prefetch(&self, process: ProcessId) {
+        self.keeper.first_answer().await;
         if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result {
             self.sessions.begin(&self.request(decision), decision);
         }
@@ -182,23 +187,29 @@ impl Broker {
         }
     }
 
-    /// Fetches sessions for the stages that were used lately, so that the first request for one finds it there. One
-    /// after the other: a start is no reason to call STS a hundred times at once.
+    /// Fetches sessions for the stages that were used last, so that the first request for one finds it there. One after
+    /// the other, and none more of a source that gave none: a start is no reason to call STS a hundred times, nor to
+    /// ask somebody for a code over and over.
     pub(super) async fn prefetch_recent(&self) {
-        let catalog = self.catalogs.current().await;
-        if catalog.is_err() {
+        self.read_recent().await;
+        self.keeper.first_answer().await;
+        if self.catalogs.current().await.is_err() {
             return;
         }
-        let allowed = self.permissions.current();
-        for recent in self.recent().iter() {
+        let (allowed, recent) = (self.permissions.current(), self.recent());
+        let mut failing = Vec::new();
+        for recent in recent.newest(AHEAD_AT_MOST) {
             let place = repository::place(&recent.config);
             let Some(project) = allowed.find(&recent.config, place.as_ref()) else { continue };
             // One entry may cover every worktree; this is the one that was used.
             let project = AllowedProject { config: recent.config.clone(), ..project.clone() };
-            if let (Outcome { result: Ok(decision), .. }, _) =
-                self.plain_outcome(&project, Some(&recent.stage)).await
+            let (outcome, _) = self.plain_outcome(&project, Some(&recent.stage)).await;
+            let Ok(decision) = outcome.result else { continue };
+            let source = decision.access_role.source.clone();
+            if !failing.contains(&source)
+                && !self.sessions.fetch_ahead(&self.request(&decision), &decision, AHEAD).await
             {
-                self.sessions.fetch_ahead(&self.request(&decision), &decision, AHEAD).await;
+                failing.push(source);
             }
         }
     }
@@ -238,6 +249,7 @@ impl Broker {
         decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, Refusal> {
+        self.keeper.first_answer().await;
         if let Some(session) = self.sessions.begin(&self.request(decision), decision) {
             return Ok(session);
         }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::core::allowed::AllowedProject;
 use crate::core::audit::Way;
 use crate::core::caller::ProcessId;
+use crate::core::catalog::Source;
 use crate::core::credential_process;
 use crate::core::decision;
 use crate::core::keychain::Item;
@@ -148,7 +149,10 @@ impl Control {
                 Some("start the daemon again after an upgrade".to_owned()),
             )),
             Ok(line) => self.carry_out(line.body, asker).await,
-            Err(error) => Err(Failure::new(format!("the request cannot be read: {error}"), None)),
+            // The words of the parser quote what they stumbled over, which may be a key.
+            Err(error) => {
+                Err(Failure::new(format!("the request cannot be read at column {}", error.column()), None))
+            }
         };
         outcome.unwrap_or_else(|Failure { message, hint, needs_person }| Reply::Failed {
             message,
@@ -184,8 +188,9 @@ impl Control {
             Request::CredentialProcess => self.credentials(known(asker)?).await,
             Request::KeepKeys { name, keys } => self.keep_keys(&name, &keys).await,
             Request::ForgetKeys { name } => {
-                let forgotten = self.broker.keeper.chosen.durable().remove(Item::keys(&name)).await;
-                Ok(Reply::KeysForgotten { were_there: forgotten? })
+                let were_there = self.broker.keeper.chosen.durable().remove(Item::keys(&name)).await?;
+                self.broker.sessions.forget_source(&Source::Keychain(name));
+                Ok(Reply::KeysForgotten { were_there })
             }
             Request::Stop => Ok(Reply::Stopping),
             Request::Unknown => Err(Failure::new("this version does not know the request", None)),
@@ -195,6 +200,7 @@ impl Control {
     async fn keep_keys(&self, name: &KeysName, keys: &LongTermKeys) -> Result<Reply, Failure> {
         let chosen = &self.broker.keeper.chosen;
         chosen.durable().write(Item::keys(name), keys.to_bytes()).await?;
+        self.broker.sessions.forget_source(&Source::Keychain(name.clone()));
         tracing::info!(%name, access_key_id = keys.access_key_id(), keychain = %chosen.kind, "keys kept");
         Ok(Reply::KeysKept { keychain: chosen.kind })
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
@@ -104,7 +105,8 @@ fn serve() -> Result<(), MainError> {
     let _locks = (Single::acquire(&directories.lock_file())?, state_lock(&directories)?);
     let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
     let https = https::client(bundle.as_deref())?;
-    runtime()?.block_on(async move {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async move {
         let endpoints = config
             .listen
             .iter()
@@ -115,8 +117,6 @@ fn serve() -> Result<(), MainError> {
         let issuer = Arc::new(Sts::new(https, keychain.durable()));
         let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
         let (reload, stop) = signals()?;
-        // The sockets are there already: whoever connects waits, and finds the sessions of before.
-        broker.wake().await;
         let shown: Vec<String> = listeners
             .endpoints
             .iter()
@@ -129,7 +129,10 @@ fn serve() -> Result<(), MainError> {
         run(broker, listeners, reload, stop).await;
         tracing::info!("stopped");
         Ok(())
-    })
+    });
+    // Whoever waits for a file server or for somebody's lock is left behind.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 /// The lock on the state directory; a disk that has no room for a file is no reason not to start.

@@ -57,7 +57,11 @@ impl Broker {
             issues: self.issued(),
             refusals: self.refused(),
             audit_lost: self.audit.lost(),
-            troubles: troubles.into_iter().chain(self.permissions.fault()).collect(),
+            troubles: troubles
+                .into_iter()
+                .chain(self.permissions.fault())
+                .chain(self.callers.trouble())
+                .collect(),
         }
     }
 

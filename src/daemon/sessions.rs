@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
 
 use crate::core::cache::CachedSession;
-use crate::core::catalog::Catalog;
+use crate::core::catalog::{Catalog, Source};
 use crate::core::credentials::SessionCredentials;
 use crate::core::decision::Decision;
 use crate::core::imds;
@@ -170,23 +170,39 @@ impl Sessions {
         self.look_ahead(request, decision);
     }
 
-    /// The same, and waits for it at most `patience`.
+    /// The same, and waits for it at most `patience`. Whether there is one then.
     pub(super) async fn fetch_ahead(
         &self,
         request: &SessionRequest,
         decision: &Arc<Decision>,
         patience: Duration,
-    ) {
-        if let Look::UnderWay(mut flight) = self.look_ahead(request, decision) {
-            let _ = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
+    ) -> bool {
+        match self.look_ahead(request, decision) {
+            Look::Served(_) => true,
+            Look::Failed(_) => false,
+            Look::UnderWay(mut flight) => {
+                let landed = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
+                landed.is_ok_and(|landed| landed.is_ok_and(|outcome| matches!(*outcome, Some(Ok(_)))))
+            }
         }
+    }
+
+    /// Drops the sessions that keys of this source signed for: they are not the ones in force any more.
+    pub(super) fn forget_source(&self, source: &Source) {
+        self.lock().retain(|request, _| request.access_role.source != *source);
+        self.changed.notify_one();
     }
 
     fn look_ahead(&self, request: &SessionRequest, decision: &Arc<Decision>) -> Look {
         let mut slots = self.lock();
         let slot = slots.entry(request.clone()).or_default();
         slot.decision.get_or_insert_with(|| decision.clone());
-        self.look_at(request, slot, clock::now())
+        let now = clock::now();
+        match &slot.session {
+            // One that is due is renewed by its own task, or by whoever uses it.
+            Some(session) if session.credentials.expires() > now => Look::Served(session.clone()),
+            _ => self.look_at(request, slot, now),
+        }
     }
 
     /// The decisions of a project for which there is a session, or was a failure just now.
@@ -210,12 +226,7 @@ impl Sessions {
     pub(super) fn retain(&self, catalog: &Catalog) {
         let mut slots = self.lock();
         let before = slots.len();
-        slots.retain(|request, _| {
-            catalog
-                .profiles
-                .values()
-                .any(|profile| profile.access_role.as_ref() == Some(&request.access_role))
-        });
+        slots.retain(|request, _| catalog.has_role(&request.access_role));
         if slots.len() < before {
             self.changed.notify_one();
         }
@@ -346,10 +357,11 @@ impl Sessions {
         };
         if under_way {
             // Whoever is asking, or wants to know what failed, still needs the rest.
-            self.forget(request).await;
+            self.clone().forget(request).await;
         } else {
             self.lock().remove(&request);
         }
+        self.changed.notify_one();
     }
 
     /// Forgets a request that failed, once nobody has asked for it in a while: `status` shows the failure so long.

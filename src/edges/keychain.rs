@@ -26,7 +26,7 @@ use crate::core::keychain::{Item, Keychain as Kind};
 
 pub use choice::{ChoiceError, Chosen, How, choose};
 pub use durable::{Durable, DurableError};
-pub use vault::{Vault, VaultError};
+pub use vault::{Contents, Vault, VaultError};
 pub use worker::Worker;
 
 /// Why the keychain did not do what it was asked. Nothing that it keeps is in the texts.
@@ -53,6 +53,15 @@ pub enum KeychainError {
         /// Their label.
         label: String,
     },
+    /// What is under brokerd's name in it was put there by somebody else.
+    #[error("what it holds as \"{label}\" was not written by brokerd")]
+    Foreign {
+        /// The label that brokerd would have given it.
+        label: String,
+    },
+    /// It has nowhere to keep anything.
+    #[error("it has no default collection")]
+    NoCollection,
     /// This system has no such keychain.
     #[error("this system has none")]
     Unsupported,
@@ -75,8 +84,14 @@ impl KeychainError {
                 Some("start its service and the session bus, or name another `keychain` in config.toml")
             }
             Self::Ambiguous { .. } => Some("remove all but one of them with the desktop's keychain program"),
-            Self::Unsupported => Some("name another `keychain` in config.toml"),
-            Self::Silent { .. } | Self::Refused { .. } => None,
+            Self::Foreign { .. } => Some("remove or rename that item with the desktop's keychain program"),
+            Self::NoCollection => {
+                Some("create one with the desktop's keychain program, as by its first login")
+            }
+            Self::Unsupported | Self::Refused { .. } => Some("name another `keychain` in config.toml"),
+            Self::Silent { .. } => Some(
+                "see whether a prompt of it waits, or its service hangs; or name another `keychain` in config.toml",
+            ),
         }
     }
 }

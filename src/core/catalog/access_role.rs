@@ -46,21 +46,28 @@ pub struct AccessRole {
     /// may be less.
     pub duration: Duration,
     /// What the trust policy of a role of somebody else's account asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
     /// The session's name in CloudTrail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_name: Option<SessionName>,
     /// The session's tags: at most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub session_tags: BTreeMap<String, String>,
     /// A policy that narrows the session: the JSON of an object, at most 2048 characters, as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_policy: Option<String>,
     /// Managed policies that narrow the session: at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_arns: Vec<PolicyArn>,
     /// The region whose STS is asked, and which the session's user is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Region>,
 }
 
 impl AccessRole {
-    /// A text that is the same for equal roles and tells nothing of what is in one: SHA-256 in base64.
+    /// A text that is the same for equal roles and tells nothing of what is in one: SHA-256 in base64. What a role does
+    /// not set is left out of it, so that one more thing that can be set makes no other text of it.
     pub fn digest(&self) -> String {
         // None of its parts has a form that JSON lacks, and its maps are sorted.
         let text = serde_json::to_vec(self).unwrap_or_default();
@@ -239,6 +246,12 @@ mod tests {
         assert_eq!(role.session_tags, BTreeMap::from([("team".to_owned(), "web".to_owned())]));
         assert_eq!(role.session_policy.as_deref(), Some(policy));
         assert_eq!(role.policy_arns, [PolicyArn::parse("arn:aws:iam::aws:policy/ReadOnlyAccess").unwrap()]);
+    }
+
+    #[test]
+    fn a_digest_is_the_same_for_every_version() {
+        assert_eq!(role("").digest(), "jnuMJgrkV1Q10axGYp4z3LJ6d+8LmHR0EmxMKxnEYXw=");
+        assert_ne!(role("").digest(), role("external_id = \"an-id\"").digest());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::edges::directories::Directories;
 use crate::edges::keychain::{Keychain, KeychainError};
 use crate::edges::sts::{Issuer, Issuing};
 
+const CATALOG: &str = "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
 const LONG: Duration = Duration::from_secs(30);
 
 /// A keychain in memory that can be made to wait or to refuse.
@@ -92,6 +93,7 @@ impl Place {
     fn at(home: Arc<tempfile::TempDir>, keychain: &StandIn) -> Self {
         let directories = Directories::below(home.path());
         directories.make().unwrap();
+        std::fs::write(directories.catalog_file(), CATALOG).unwrap();
         let keychain = Chosen::with(Kind::SecretService, Box::new(keychain.clone()), directories.state());
         let parts = Parts {
             directories,
@@ -123,8 +125,7 @@ impl Place {
 }
 
 fn request(name: &str) -> SessionRequest {
-    let catalog = "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
-    let catalog = Catalog::parse(std::path::Path::new("catalog.toml"), catalog).unwrap();
+    let catalog = Catalog::parse(std::path::Path::new("catalog.toml"), CATALOG).unwrap();
     let access_role = catalog.profiles.values().next().unwrap().access_role.clone().unwrap();
     assert_eq!(access_role.source, Source::Chain);
     SessionRequest { access_role, session_name: SessionName::parse(name).unwrap() }
@@ -134,14 +135,14 @@ fn request(name: &str) -> SessionRequest {
 async fn many_changes_are_few_writes_and_all_of_them_are_kept() {
     let keychain = StandIn::default();
     let first = Place::with(&keychain);
-    first.broker.wake().await;
+    first.broker.load(LONG).await;
     for number in 0..100 {
         first.session(&format!("s{number}")).await;
     }
     first.kept().await;
     assert!(keychain.held().writes <= 3, "{} writes", keychain.held().writes);
     let second = Place::with(&keychain);
-    second.broker.wake().await;
+    second.broker.load(LONG).await;
     assert_eq!(second.broker.sessions.kept().len(), 100);
     assert_eq!(second.session("s42").await, "ASIA-s42");
     assert_eq!(second.broker.sessions.calls(), 0);
@@ -152,7 +153,7 @@ async fn many_changes_are_few_writes_and_all_of_them_are_kept() {
 async fn a_keychain_that_does_not_answer_holds_up_nothing_and_loses_nothing() {
     let keychain = StandIn::default();
     let earlier = Place::with(&keychain);
-    earlier.broker.wake().await;
+    earlier.broker.load(LONG).await;
     earlier.session("before").await;
     earlier.kept().await;
 
@@ -161,28 +162,67 @@ async fn a_keychain_that_does_not_answer_holds_up_nothing_and_loses_nothing() {
     let place = Place::with(&keychain);
     // The runtime has nothing else to do, so its clock goes on to the end of the wait at once.
     tokio::time::pause();
-    place.broker.wake().await;
+    assert!(!place.broker.load(LONG).await);
+    place.broker.keeper.first_answer().await;
     tokio::time::resume();
     let status = place.broker.keeper.status().await;
     assert!(status.trouble.unwrap().starts_with("it has not answered for"));
     assert_eq!(place.session("meanwhile").await, "ASIA-meanwhile");
+    let claims =
+        crate::core::token::Claims { caller: None, descriptor: 0, expires: crate::core::moment::BootTime(9) };
+    let _token = place.broker.sealer.seal(&claims, [0; 12]);
     let own = place.broker.sealer.keys().current;
     let_go.send(()).unwrap();
     place.kept().await;
     let sealing = place.broker.sealer.keys();
     assert_eq!(sealing.current, own, "tokens of this daemon are out already");
-    assert_eq!(sealing.previous, Some(earlier.broker.sealer.keys().current));
+    assert_eq!(sealing.earlier[0].key, earlier.broker.sealer.keys().current);
     let next = Place::with(&keychain);
-    next.broker.wake().await;
+    next.broker.load(LONG).await;
     assert_eq!(next.broker.sessions.kept().len(), 2);
+}
+
+#[tokio::test]
+async fn a_keychain_that_does_not_answer_holds_up_no_end() {
+    let keychain = StandIn::default();
+    let place = Place::with(&keychain);
+    place.broker.load(LONG).await;
+    let (_let_go, waits_for) = mpsc::channel();
+    keychain.held().waits_for = Some(waits_for);
+    let stop = CancellationToken::new();
+    tokio::time::pause();
+    let begun = Instant::now();
+    let keeping = tokio::spawn(place.broker.clone().keep(stop.clone()));
+    // It is in the middle of a call by then.
+    tokio::time::sleep(BURST * 2).await;
+    stop.cancel();
+    keeping.await.unwrap();
+    assert!(begun.elapsed() <= BURST * 2 + AT_THE_END * 2, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn sessions_of_a_profile_that_left_the_catalog_meanwhile_are_not_taken_over() {
+    let keychain = StandIn::default();
+    let first = Place::with(&keychain);
+    first.broker.load(LONG).await;
+    first.session("one").await;
+    first.kept().await;
+    let second = Place::with(&keychain);
+    std::fs::write(second.broker.directories.catalog_file(), "").unwrap();
+    second.broker.load(LONG).await;
+    assert_eq!(second.broker.sessions.kept().len(), 0);
+    second.kept().await;
+    let text = String::from_utf8(keychain.held().text.clone().unwrap()).unwrap();
+    assert!(!text.contains("role/deploy"), "{text}");
 }
 
 #[tokio::test]
 async fn what_cannot_be_written_is_kept_when_it_can() {
     let keychain = StandIn::default();
     let place = Place::with(&keychain);
-    place.broker.wake().await;
+    place.broker.load(LONG).await;
     place.session("one").await;
+    place.broker.keeper.note_change();
     keychain.held().refuses = Some(KeychainError::Locked);
     assert!(!place.broker.save(LONG).await);
     let status = place.broker.keeper.status().await;
@@ -199,7 +239,7 @@ async fn what_is_not_ours_is_not_written_over_until_it_is_gone() {
     let keychain = StandIn::default();
     keychain.held().text = Some(b"my diary".to_vec());
     let place = Place::with(&keychain);
-    place.broker.wake().await;
+    place.broker.load(LONG).await;
     place.session("one").await;
     assert!(!place.broker.save(LONG).await);
     assert_eq!(keychain.held().text.as_deref(), Some(&b"my diary"[..]));
@@ -213,7 +253,6 @@ async fn what_is_not_ours_is_not_written_over_until_it_is_gone() {
 async fn the_stages_used_lately_are_known_to_the_next_daemon() {
     let (home, keychain) = (Arc::new(tempfile::tempdir().unwrap()), StandIn::default());
     let place = Place::at(home.clone(), &keychain);
-    place.broker.wake().await;
     let stage = crate::core::name::Stage::parse("dev").unwrap();
     let config = std::path::Path::new("/shop/serverless.yml");
     place.broker.keeper.lock().recent.note(config, &stage, clock::now());
@@ -221,6 +260,6 @@ async fn the_stages_used_lately_are_known_to_the_next_daemon() {
     place.broker.keeper.recent_file.change(|recent| *recent = list.clone()).unwrap();
     drop(place);
     let next = Place::at(home, &keychain);
-    next.broker.wake().await;
+    next.broker.read_recent().await;
     assert_eq!(next.broker.recent(), list);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::core::catalog::{AccessRole, Source};
+use crate::core::catalog::AccessRole;
 use crate::core::decision::Matched;
 use crate::core::name::{App, RoleArn, SessionName, Stage};
 use crate::edges::sts::Issuing;
@@ -269,6 +269,36 @@ async fn what_was_fetched_ahead_is_not_renewed_unless_somebody_uses_it() {
     assert_eq!(sts.calls(), 1);
     sessions.get(&request("one"), Some(&decision), LONG).await.unwrap();
     assert_eq!((sts.calls(), sessions.uses().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_is_due_is_not_fetched_ahead() {
+    let sts = HeldBack::new(Way::Give { age: 3000, life: 3600 });
+    sts.let_go.add_permits(1);
+    let earlier = Sessions::new(sts.clone(), IDLE);
+    earlier.get(&request("one"), None, LONG).await.unwrap();
+    let sessions = Sessions::new(sts.clone(), IDLE);
+    let kept = earlier.kept().into_iter().map(|kept| CachedSession { last_used: None, ..kept }).collect();
+    drop(earlier);
+    sessions.restore(kept);
+    let before = sts.calls();
+    assert!(sessions.fetch_ahead(&request("one"), &a_decision(), LONG).await);
+    tokio::task::yield_now().await;
+    assert_eq!(sts.calls(), before);
+}
+
+#[tokio::test]
+async fn sessions_of_keys_that_were_replaced_are_dropped() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let sessions = Sessions::new(sts.clone(), IDLE);
+    let mut other = request("one");
+    other.access_role.source = Source::Environment;
+    for request in [&request("one"), &other] {
+        sessions.get(request, None, LONG).await.unwrap();
+    }
+    sessions.forget_source(&Source::Environment);
+    assert!(sessions.state(&other).0.is_none() && sessions.state(&request("one")).0.is_some());
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::{Durable, Keychain, KeychainError, Vault, Worker};
 use crate::core::keychain::{Keychain as Kind, KeychainSetting};
@@ -26,8 +25,8 @@ pub enum How {
     Configured,
     /// An earlier start found it.
     Remembered(Timestamp),
-    /// This start found it.
-    Found,
+    /// This start found it. Why not a better one, if one was there and did not answer: then the next start looks again.
+    Found(Option<String>),
     /// None was found, for these reasons.
     NoneFound(String),
 }
@@ -128,33 +127,48 @@ pub async fn choose(
     Ok(Chosen::by(Worker::new(keychain)?, kind, how, state))
 }
 
+/// All are tried at once, so that a silent one takes no time from the others.
 async fn find(directories: &Directories, now: Timestamp) -> Result<Chosen, ChoiceError> {
-    let end = Instant::now() + PROBES;
-    let mut reasons = Vec::new();
+    let mut probes = Vec::new();
     for kind in CANDIDATES {
-        let keychain = match open(kind) {
-            Ok(keychain) => keychain,
-            Err(KeychainError::Unsupported) => continue,
-            Err(error) => {
-                reasons.push(format!("{kind}: {error}"));
-                continue;
+        match open(kind) {
+            Ok(keychain) => {
+                let worker = Worker::new(keychain)?;
+                let theirs = worker.clone();
+                let probe = async move { theirs.call(PROBES, |keychain| keychain.probe()).await };
+                probes.push((kind, worker, tokio::spawn(probe)));
             }
-        };
-        let worker = Worker::new(keychain)?;
-        match worker.call(end.saturating_duration_since(Instant::now()), |keychain| keychain.probe()).await {
-            // A locked one is there, and its owner will unlock it.
-            Ok(()) | Err(KeychainError::Locked) => {
-                let remembered = StateFile::at(directories.keychain_file())
-                    .change(|remembered| *remembered = Remembered { keychain: Some(kind), since: Some(now) });
-                if let Err(error) = remembered {
-                    tracing::warn!(%error, "the chosen keychain is not remembered");
-                }
-                return Ok(Chosen::by(worker, kind, How::Found, directories.state()));
-            }
-            Err(error) => reasons.push(format!("{kind}: {error}")),
+            Err(KeychainError::Unsupported) => {}
+            Err(error) => tracing::info!(%kind, %error, "no such keychain"),
         }
     }
-    Ok(Chosen::memory(How::NoneFound(reasons.join("; "))))
+    let mut better: Vec<String> = Vec::new();
+    let mut a_better_one_was_silent = false;
+    for (kind, worker, probe) in probes {
+        match probe.await.unwrap_or_else(|error| Err(KeychainError::Refused { why: error.to_string() })) {
+            // A locked one is there, and its owner will unlock it.
+            Ok(()) | Err(KeychainError::Locked) => {
+                if !a_better_one_was_silent {
+                    remember(directories, kind, now);
+                }
+                let why = a_better_one_was_silent.then(|| better.join("; "));
+                return Ok(Chosen::by(worker, kind, How::Found(why), directories.state()));
+            }
+            Err(error) => {
+                a_better_one_was_silent |= matches!(error, KeychainError::Silent { .. });
+                better.push(format!("{kind}: {error}"));
+            }
+        }
+    }
+    Ok(Chosen::memory(How::NoneFound(better.join("; "))))
+}
+
+fn remember(directories: &Directories, kind: Kind, now: Timestamp) {
+    let remembered = StateFile::at(directories.keychain_file())
+        .change(|remembered| *remembered = Remembered { keychain: Some(kind), since: Some(now) });
+    if let Err(error) = remembered {
+        tracing::warn!(%error, "the chosen keychain is not remembered");
+    }
 }
 
 fn open(kind: Kind) -> Result<Box<dyn Keychain>, KeychainError> {

@@ -12,6 +12,9 @@ use crate::core::keychain::{Item, Keychain as Kind};
 
 /// The collections of this user. Connected when first needed, and again after whatever went wrong: the service may
 /// have ended, and another may have come.
+///
+/// A collection that is locked between the check and the call makes the service ask its user: then the call waits, and
+/// whoever made it no longer than they said.
 #[derive(Debug, Default)]
 pub(super) struct SecretService {
     open: Option<Open>,
@@ -55,9 +58,7 @@ impl Open {
 
     fn is_locked(&self) -> Result<bool, KeychainError> {
         let collection = self.service.get_default_collection().map_err(|error| match error {
-            secret_service::Error::NoResult => {
-                KeychainError::Unreachable { why: "it has no default collection".to_owned() }
-            }
+            secret_service::Error::NoResult => KeychainError::NoCollection,
             other => refused(&other),
         })?;
         collection.is_locked().map_err(|error| refused(&error))
