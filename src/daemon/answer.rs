@@ -182,7 +182,7 @@ impl Answerer {
             Leaf::Credentials { name, extended } => {
                 self.credentials(way, process_of(&asking), asking, &name, extended).await
             }
-            Leaf::Info | Leaf::Region | Leaf::Zone | Leaf::IdentityDocument => match &asking.outcome.result {
+            _ => match &asking.outcome.result {
                 Ok(decision) => instance(&leaf, decision),
                 Err(refusal) => status(refused(refusal)),
             },
@@ -264,6 +264,9 @@ fn instance(leaf: &Leaf, decision: &Decision) -> Answer {
     let facts = InstanceFacts { role_name: &role_name, role: &decision.access_role.role_arn };
     match (leaf, &decision.region) {
         (Leaf::Info, _) => text(imds::info(facts, clock::now())),
+        (Leaf::InstanceId, _) => text(facts.instance_id()),
+        (Leaf::Partition, _) => text(facts.role.partition().to_owned()),
+        (Leaf::Domain, _) => text(imds::domain(facts.role.partition())),
         (Leaf::Region, Some(region)) => text(region.to_string()),
         (Leaf::Zone, Some(region)) => text(format!("{region}a")),
         (Leaf::IdentityDocument, Some(region)) => text(imds::identity_document(facts, region)),
