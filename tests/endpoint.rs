@@ -43,8 +43,11 @@ role_arn = "arn:aws:iam::333333333333:role/held"
 [profiles.guarded]
 protected = true
 access_role = { role_arn = "arn:aws:iam::333333333333:role/guarded" }
+[profiles.brief]
+short = true
+access_role = { role_arn = "arn:aws:iam::333333333333:role/brief" }
 [applications.shop]
-stages = { dev = "dev", prod = "live", denied = "denied", slow = "slow", down = "down", guarded = "guarded", held = "held" }
+stages = { dev = "dev", prod = "live", denied = "denied", slow = "slow", down = "down", guarded = "guarded", held = "held", brief = "brief" }
 "#;
 const PROJECT: &str = "app: shop\nservice: storefront\nprovider:\n  name: aws\n  region: eu-central-1\n";
 
@@ -257,6 +260,7 @@ fn every_path_of_the_status_table_answers_as_it_says() {
         (role("shop.prod"), 200),
         (role("shop.denied"), 403),
         (role("shop.guarded"), 403),
+        (role("shop.brief"), 403),
         (role("shop.nowhere"), 403),
         (role("shop.down"), 503),
         (role("shop.slow"), 503),
@@ -269,6 +273,7 @@ fn every_path_of_the_status_table_answers_as_it_says() {
         ("/latest/meta-data/placement/availability-zone".to_owned(), 200),
         ("/latest/dynamic/instance-identity/document".to_owned(), 200),
         ("/latest/meta-data/".to_owned(), 200),
+        ("/latest/meta-data/instance-id".to_owned(), 200),
         ("/latest/user-data".to_owned(), 404),
     ] {
         assert_eq!(daemon.get(&path).status(), status, "{path}");
@@ -281,6 +286,19 @@ fn every_path_of_the_status_table_answers_as_it_says() {
     );
     assert_eq!(daemon.get(&role("shop.prod")).json()["AccessKeyId"], "ASIALIVE");
     assert!(daemon.get("/latest/user-data").body().contains("<h1>404 - Not Found</h1>"));
+}
+
+#[test]
+fn a_short_profile_is_refused_in_words_and_never_asked_of_sts() {
+    let daemon = Daemon::start(false, true);
+    assert_eq!(daemon.get(&format!("{ROLES}shop.brief")).status(), 403);
+    let refusals = daemon.control(&serde_json::json!({ "request": "last-refusals" }));
+    assert_eq!(
+        refusals["refusals"][0]["refusal"],
+        serde_json::json!({ "kind": "short", "profile": "brief" })
+    );
+    let status = daemon.control(&serde_json::json!({ "request": "status" }));
+    assert!(status["sts_calls"].as_u64() <= Some(1), "shop.dev's at most, with the token");
 }
 
 #[test]

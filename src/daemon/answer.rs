@@ -193,7 +193,9 @@ impl Answerer {
         match &asking.outcome.result {
             Ok(decision) => {
                 // The name needs no session; waiting here gives the credential request a second of its own.
-                let _ = self.broker.session(decision, PATIENCE).await;
+                if decision.unserved(way).is_none() {
+                    let _ = self.broker.session(decision, PATIENCE).await;
+                }
                 text(decision.role_name())
             }
             Err(refusal) if refusal.class() == RefusalClass::NoProject => {

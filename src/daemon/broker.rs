@@ -167,9 +167,11 @@ impl Broker {
         self.sessions.get(&self.request(decision), Some(decision), patience).await
     }
 
-    /// Begins to ask for what a process will want in a moment.
+    /// Begins to ask for what a process will want over IMDS in a moment.
     pub(super) async fn prefetch(&self, process: ProcessId) {
-        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result {
+        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result
+            && decision.unserved(Way::Imds).is_none()
+        {
             self.sessions.begin(&self.request(decision), decision);
         }
     }
@@ -214,7 +216,11 @@ impl Broker {
                 return Err(refusal.clone());
             }
         };
-        match self.still_wanted(decision, patience).await {
+        let session = match decision.unserved(way) {
+            None => self.still_wanted(decision, patience).await,
+            Some(refusal) => Err(refusal),
+        };
+        match session {
             Ok(session) => {
                 let (key, expires) = (session.credentials.access_key_id(), session.credentials.expires());
                 self.counts.issues.fetch_add(1, Ordering::Relaxed);
