@@ -146,7 +146,7 @@ impl Daemon {
                 })
                 .unwrap(),
             );
-            let listeners = Listeners { endpoints: vec![endpoint], control };
+            let listeners = Listeners { endpoints: vec![endpoint], remote: Vec::new(), control };
             tokio::spawn(run(broker, listeners, Arc::new(Notify::new()), CancellationToken::new()));
             address
         });

@@ -1,5 +1,6 @@
 //! Answers of the metadata endpoint, for one connection.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use hyper::body::Incoming;
 
 use super::Broker;
 use super::callers::{Asking, Question};
+use super::endpoint::{Answer, end_with};
+use super::places::Place;
 use crate::core::audit::Way;
 use crate::core::caller::{ProcessId, Unidentified};
 use crate::core::decision::{Decision, Outcome, role_name};
@@ -28,19 +31,20 @@ const SEARCH: Duration = Duration::from_millis(500);
 /// Stands in a role's name for a stage that cannot be told. No stage can be called that.
 const NO_STAGE: &str = "_unresolved";
 
-type Answer = Response<Full<Bytes>>;
-
 /// The other end of a connection.
 #[derive(Debug)]
 pub(super) struct Client {
     socket: Socket,
     /// The process found or checked on this connection, and where it held the socket.
     holding: Mutex<Option<Holding>>,
+    place: Arc<Place>,
+    /// Whether its process has more connections than it may.
+    is_too_many: AtomicBool,
 }
 
 impl Client {
-    pub(super) fn new(socket: Socket) -> Self {
-        Self { socket, holding: Mutex::default() }
+    pub(super) fn new(socket: Socket, place: Arc<Place>) -> Self {
+        Self { socket, holding: Mutex::default(), place, is_too_many: AtomicBool::new(false) }
     }
 
     fn known(&self) -> Option<Holding> {
@@ -49,6 +53,7 @@ impl Client {
 
     fn learn(&self, holding: Holding) {
         *self.holding.lock().unwrap_or_else(PoisonError::into_inner) = Some(holding);
+        self.is_too_many.store(!self.place.belongs_to(holding.process), Ordering::Relaxed);
     }
 }
 
@@ -64,15 +69,19 @@ impl Answerer {
         Self { broker, client }
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let answer = self.answer_to(&request).await;
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let mut answer = self.answer_to(&request).await;
+        if self.client.is_too_many.load(Ordering::Relaxed) {
+            answer = status(StatusCode::SERVICE_UNAVAILABLE);
+            end_with(&mut answer);
+        }
         // The path holds a role name at most; headers hold tokens and are left out.
         tracing::debug!(method = %request.method(), path = request.uri().path(), status = answer.status().as_u16(), "answered");
         answer
     }
 
     async fn answer_to(&self, request: &Request<Incoming>) -> Answer {
-        if let Err(shut) = self.broker.doors.check(request.uri(), request.headers()) {
+        if let Err(shut) = self.broker.doors.check(request.uri(), request.headers(), None) {
             tracing::info!(%shut, "a request was refused at the door");
             return status(StatusCode::BAD_REQUEST);
         }
@@ -296,7 +305,8 @@ fn body(content: Bytes) -> Answer {
     answer
 }
 
-fn status(code: StatusCode) -> Answer {
+/// The answer with a status and its page.
+pub(super) fn status(code: StatusCode) -> Answer {
     let mut answer = body(imds::page(code).into());
     *answer.status_mut() = code;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=iso-8859-1"));

@@ -58,7 +58,7 @@ pub(super) async fn serve(
                 conversations.spawn(control.converse(stream));
             }
             Err(error) => {
-                tracing::warn!(%error, "a control connection cannot be accepted");
+                surface.not_accepted(&error);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
