@@ -21,6 +21,7 @@ mod report;
 mod run;
 mod sessions;
 mod settings;
+mod tokenless;
 
 pub use broker::{Broker, BrokerError, Parts};
 pub use limits::Limits;

@@ -21,7 +21,7 @@ use crate::core::imds::{self, InstanceFacts, Leaf, Miss, Route};
 use crate::core::name::{App, Stage};
 use crate::core::refusal::{Refusal, RefusalClass};
 use crate::core::token::{Claims, TOKEN_HEADER, TTL_HEADER, parse_ttl};
-use crate::edges::peer::{Holding, Observer, Socket};
+use crate::edges::peer::{self, Holding, Observer, Socket};
 use crate::edges::{clock, random};
 
 /// AWS clients give up after a second, so an answer that needs STS waits less.
@@ -145,17 +145,20 @@ impl Answerer {
     /// By which way a request comes and whose it is; else the answer that refuses it.
     async fn way(&self, headers: &HeaderMap) -> Result<(Way, Result<ProcessId, Unidentified>), Answer> {
         let Some(token) = headers.get(TOKEN_HEADER) else {
-            self.broker.count_v1();
+            let found = tokio::time::timeout(SEARCH, self.identify()).await;
+            let process = found.unwrap_or_else(|_| Err(slow())).map(|holding| holding.process);
+            self.broker.tokenless.count(process.as_ref().ok().copied().and_then(peer::program));
             if !self.broker.config.imds_v1 {
                 return Err(status(StatusCode::UNAUTHORIZED));
             }
-            return Ok((Way::ImdsV1, self.identify().await.map(|holding| holding.process)));
+            return Ok((Way::ImdsV1, process));
         };
         let claims = self.broker.sealer.open(token.as_bytes(), clock::boot_now());
         let Some(claims) = claims else { return Err(status(StatusCode::UNAUTHORIZED)) };
         let Some(claimed) = claims.caller else {
             // Given when nobody knew to whom; perhaps it can be told now.
-            return Ok((Way::Imds, self.identify().await.map(|holding| holding.process)));
+            let found = tokio::time::timeout(SEARCH, self.identify()).await;
+            return Ok((Way::Imds, found.unwrap_or_else(|_| Err(slow())).map(|holding| holding.process)));
         };
         let known = self.client.known().filter(|known| known.process == claimed);
         let descriptor = known.map_or(claims.descriptor, |known| known.descriptor);
@@ -249,6 +252,11 @@ impl Answerer {
             Err(refusal) => status(refused(&refusal)),
         }
     }
+}
+
+/// The search for a process took longer than its client would wait.
+fn slow() -> Unidentified {
+    Unidentified::System("the search for the process took too long".to_owned())
 }
 
 fn process_of(asking: &Asking) -> Option<ProcessId> {

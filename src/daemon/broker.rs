@@ -31,6 +31,7 @@ use super::pins::Pins;
 use super::projects::Projects;
 use super::refusals::Refusals;
 use super::sessions::{Session, Sessions};
+use super::tokenless::Tokenless;
 
 /// Fetching ahead waits so long for one session before it goes on to the next.
 const AHEAD: Duration = Duration::from_secs(5);
@@ -89,6 +90,7 @@ pub struct Broker {
     pub(super) keeper: Keeper,
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
+    pub(super) tokenless: Tokenless,
     pub(super) started: Timestamp,
     pub(super) directories: Directories,
     user: String,
@@ -100,7 +102,6 @@ pub struct Broker {
 struct Counts {
     issues: AtomicU64,
     refusals: AtomicU64,
-    v1: AtomicU64,
     /// When a connection of another user was last written down, in seconds of the wall clock.
     stranger_noted: AtomicI64,
 }
@@ -129,6 +130,7 @@ impl Broker {
             pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
             audit: AuditLog::open(parts.directories.audit_file())?,
+            tokenless: Tokenless::default(),
             started: clock::now(),
             user: user::name(),
             counts: Counts::default(),
@@ -286,15 +288,6 @@ impl Broker {
         }
         self.refusals.push(record.clone());
         self.audit.write(record);
-    }
-
-    /// Counts a request without a token.
-    pub(super) fn count_v1(&self) {
-        self.counts.v1.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn v1_requests(&self) -> u64 {
-        self.counts.v1.load(Ordering::Relaxed)
     }
 
     pub(super) fn issued(&self) -> u64 {

@@ -116,7 +116,7 @@ fn serve() -> Result<(), MainError> {
             .map(|address| listen::listen(*address))
             .collect::<Result<Vec<TcpListener>, _>>()?;
         let control = ControlSocket::bind(&directories.control_socket())?;
-        let listeners = Listeners { control, endpoints, remote };
+        let listeners = Listeners { endpoints, remote, control };
         let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
         let issuer = Arc::new(Sts::new(https, keychain.durable()));
         let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);

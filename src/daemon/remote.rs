@@ -26,6 +26,7 @@ impl RemoteAnswerer {
         Self { broker, here }
     }
 
+    #[allow(clippy::unused_async, reason = "container credentials may have to be waited for")]
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let shut = self.broker.doors.check(request.uri(), request.headers(), Some(self.here.ip()));
         if let Err(shut) = shut {

@@ -1,7 +1,6 @@
 //! The daemon at work: its servers, its watch, its end.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,9 +15,10 @@ use super::endpoint::{Endpoint, Kind};
 use super::places::Places;
 use super::{Broker, Limits, control, settings};
 use crate::core::moment::Timestamp;
+use crate::core::protocol::EndpointSocket;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::watch::{Watch, WatchError};
-use crate::edges::{clock, harden, project_file, supervisor};
+use crate::edges::{clock, harden, listen, project_file, supervisor};
 
 /// What has been given this long to end is left behind.
 const GRACE: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ pub struct Listeners {
 /// What of the running daemon can be seen and nudged from the control socket.
 #[derive(Debug)]
 pub(super) struct Surface {
-    endpoints: Vec<SocketAddr>,
+    sockets: Vec<EndpointSocket>,
     troubles: Mutex<Vec<String>>,
     /// When a connection could not be accepted for the last time, and why.
     not_accepted: Mutex<Option<(Timestamp, String)>>,
@@ -50,7 +50,12 @@ pub(super) struct Surface {
 
 impl Surface {
     pub(super) fn endpoints(&self) -> Vec<String> {
-        self.endpoints.iter().map(|address| format!("http://{address}/")).collect()
+        let local = self.sockets.iter().filter(|socket| !socket.remote);
+        local.map(|socket| format!("http://{}/", socket.address)).collect()
+    }
+
+    pub(super) fn sockets(&self) -> Vec<EndpointSocket> {
+        self.sockets.clone()
     }
 
     pub(super) fn troubles(&self) -> Vec<String> {
@@ -97,9 +102,14 @@ pub async fn run_within(
     reload: Arc<Notify>,
     stop: CancellationToken,
 ) {
-    let endpoints = listeners.endpoints.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let socket = |listener: &TcpListener, remote| {
+        Some(EndpointSocket { address: listener.local_addr().ok()?, inode: listen::inode(listener)?, remote })
+    };
+    let local = listeners.endpoints.iter().filter_map(|listener| socket(listener, false));
+    let sockets =
+        local.chain(listeners.remote.iter().filter_map(|listener| socket(listener, true))).collect();
     let surface = Arc::new(Surface {
-        endpoints,
+        sockets,
         troubles: Mutex::default(),
         not_accepted: Mutex::default(),
         nudged: Notify::new(),
