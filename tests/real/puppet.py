@@ -31,9 +31,13 @@ class Puppet:
         """Changes its directory."""
         self._order(go=str(directory))
 
+    def answer(self, method, path, headers):
+        """One request: status, headers and body."""
+        return self._order(method=method, path=path, headers=headers)
+
     def ask(self, method, path, **headers):
         """One request: status and body."""
-        said = self._order(method=method, path=path, headers=headers)
+        said = self.answer(method, path, headers)
         return said["status"], said["body"]
 
     def token(self):

@@ -24,7 +24,7 @@ def main():
         try:
             connection.request(order["method"], order["path"], headers=order["headers"])
             answer = connection.getresponse()
-            said = {"status": answer.status, "body": answer.read().decode()}
+            said = {"status": answer.status, "body": answer.read().decode(), "headers": dict(answer.getheaders())}
         except (OSError, http.client.HTTPException) as error:
             said = {"status": 0, "body": "", "error": repr(error)}
         finally:
