@@ -1,6 +1,7 @@
 """A process that a test moves about, and lets ask."""
 
 import json
+import os
 
 ROLES = "/latest/meta-data/iam/security-credentials/"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
@@ -39,6 +40,10 @@ class Puppet:
         """One request: status and body."""
         said = self.answer(method, path, headers)
         return said["status"], said["body"]
+
+    def program(self):
+        """The file name of what it runs."""
+        return os.path.basename(os.readlink(f"/proc/{self.pid}/exe"))
 
     def token(self):
         """A token of its own."""

@@ -136,6 +136,16 @@ def test_brokerd_answers_as_the_table_says(broker, place):
         assert status == 200 and f'"AccountId" : "{SHOP.account}"' in body
 
 
+def test_status_says_who_asks_without_a_token(broker, place):
+    place.catalog({"shop": {"*": SHOP}})
+    broker.start()
+    with Puppet.of(broker, place.serverless("shop", app="shop")) as puppet:
+        program = puppet.program()
+        assert [puppet.ask("GET", ROLES)[0] for _ in range(2)] == [401, 401]
+    assert broker.status()["imds_v1"]["clients"] == [{"program": program, "requests": 2}]
+    assert f"IMDSv1 is off; requests without a token: 2 ({program} 2)" in broker.ctl("status").stdout
+
+
 def test_moto_differs_from_the_table_where_it_is_known_to(moto):
     def ask(method, path, headers):
         connection = http.client.HTTPConnection("127.0.0.1", moto.port, timeout=30)

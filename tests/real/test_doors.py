@@ -256,6 +256,39 @@ def test_relays_are_refused_by_name_with_the_recipe(broker, two, place, person, 
     assert "forwards for others" in said and RECIPE in said
 
 
+# Addresses.
+
+
+def test_each_address_is_what_it_was_named_for(broker, two, place, stranger):
+    broker.stop()
+    text = 'listen = ["127.0.0.1:0", "[::1]:0"]\nkeychain = "memory"\n[endpoint.remote]\naddresses = ["127.0.0.1:0"]\n'
+    place.write(place.config / "config.toml", text, mode=0o600)
+    broker.start()
+    status = broker.status()
+    assert [(one["address"].rpartition(":")[0], one["remote"]) for one in status["sockets"]] == [
+        ("127.0.0.1", False),
+        ("[::1]", False),
+        ("127.0.0.1", True),
+    ]
+    for endpoint in status["endpoints"]:
+        broker.endpoint = endpoint
+        assert broker.ask(two[0]).role == SHOP.name, endpoint
+    # Where others can connect, another user is not even told apart from this one: neither gets anything.
+    broker.endpoint = f"http://{status['sockets'][2]['address']}/"
+    assert broker.ask(two[0]).token_status == 404
+    argv = [str(word) for word in broker.python("imds.py")]
+    env = broker.client_environment()
+    done = subprocess.run(argv, cwd=two[0], env=env, capture_output=True, text=True, timeout=60, **as_user(stranger))
+    assert json.loads(done.stdout)["token_status"] == 404
+    assert "only container credentials with a token are" in broker.log.read_text()
+
+
+def test_an_address_that_others_can_reach_is_a_fault_unless_it_is_named_for_that(broker, place):
+    place.write(place.config / "config.toml", 'listen = ["192.0.2.1:9254"]\n', mode=0o600)
+    done = place.person.run([broker.programs.brokerd, "--check"], cwd="/", env=broker.client_environment())
+    assert done.returncode == 1 and "name it in [endpoint.remote] addresses" in done.stderr
+
+
 # Connections.
 
 
