@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod explanation;
 mod failure;
+mod listeners;
 mod login;
 mod paint;
 mod picker;

@@ -26,6 +26,7 @@ pub mod state_file;
 pub mod sts;
 pub mod supervisor;
 pub mod surroundings;
+pub mod taker;
 pub mod trace_log;
 pub mod trust;
 pub mod user;

@@ -154,6 +154,9 @@ pub enum Unidentified {
     System(String),
 }
 
+/// For what runs where it cannot be told from which project: nothing but a token says so.
+const CONTAINER: &str = "for your own container, or behind a relay: brokerctl tokens add --app APP --stage STAGE; else run the AWS tool on this side, in the project's directory, as yourself";
+
 impl Unidentified {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&'static str> {
@@ -161,13 +164,11 @@ impl Unidentified {
             Self::Hidden { .. } => Some(
                 "run the AWS tool through a program that can be looked at, or hand it credentials from one: aws configure export-credentials",
             ),
-            Self::Relay { .. } | Self::ForeignDirectory { .. } | Self::NotFound => {
-                Some("run the AWS tool on this side, in the project's directory")
+            Self::Relay { .. } | Self::ForeignDirectory { .. } | Self::NotFound | Self::OtherUser { .. } => {
+                Some(CONTAINER)
             }
             Self::NoDirectory { .. } => Some("start the tool in a directory that exists"),
-            Self::OtherUser { .. } | Self::Gone | Self::Changed | Self::Shared { .. } | Self::System(_) => {
-                None
-            }
+            Self::Gone | Self::Changed | Self::Shared { .. } | Self::System(_) => None,
         }
     }
 }

@@ -149,6 +149,7 @@ prod = "apac-banking-prod"
                 ),
                 (SecretName::parse("STRIPE_KEY").unwrap(), SecretSource::Keychain),
             ]),
+            short: false,
             safeguards: vec![Safeguard {
                 policy: "allowed-regions".into(),
                 level: Level::Error,
@@ -164,6 +165,7 @@ prod = "apac-banking-prod"
             description: None,
             access_role: None,
             secrets: BTreeMap::new(),
+            short: false,
             safeguards: vec![],
             not_enforced: vec![],
         };

@@ -6,7 +6,8 @@
 mod document;
 mod page;
 mod route;
+mod version;
 
-pub use document::{InstanceFacts, credentials, identity_document, info};
+pub use document::{InstanceFacts, credentials, domain, identity_document, info};
 pub use page::page;
 pub use route::{Leaf, Miss, Route, route};

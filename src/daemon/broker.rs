@@ -32,6 +32,7 @@ use super::pins::Pins;
 use super::projects::Projects;
 use super::refusals::Refusals;
 use super::sessions::{Session, Sessions};
+use super::tokenless::Tokenless;
 
 /// Fetching ahead waits so long for one session before it goes on to the next.
 const AHEAD: Duration = Duration::from_secs(5);
@@ -93,6 +94,7 @@ pub struct Broker {
     pub(super) keeper: Keeper,
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
+    pub(super) tokenless: Tokenless,
     pub(super) started: Timestamp,
     pub(super) directories: Directories,
     user: String,
@@ -104,7 +106,6 @@ pub struct Broker {
 struct Counts {
     issues: AtomicU64,
     refusals: AtomicU64,
-    v1: AtomicU64,
     /// When a connection of another user was last written down, in seconds of the wall clock.
     stranger_noted: AtomicI64,
 }
@@ -133,6 +134,7 @@ impl Broker {
             pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
             audit: AuditLog::open(parts.directories.audit_file())?,
+            tokenless: Tokenless::default(),
             started: clock::now(),
             user: user::name(),
             counts: Counts::default(),
@@ -172,10 +174,12 @@ impl Broker {
         self.sessions.get(&self.request(decision), Some(decision), patience).await
     }
 
-    /// Begins to ask for what a process will want in a moment.
+    /// Begins to ask for what a process will want over IMDS in a moment.
     pub(super) async fn prefetch(&self, process: ProcessId) {
         self.keeper.first_answer().await;
-        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result {
+        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result
+            && decision.unserved(Way::Imds).is_none()
+        {
             self.sessions.begin(&self.request(decision), decision);
         }
     }
@@ -205,6 +209,9 @@ impl Broker {
             let project = AllowedProject { config: recent.config.clone(), ..project.clone() };
             let (outcome, _) = self.plain_outcome(&project, Some(&recent.stage)).await;
             let Ok(decision) = outcome.result else { continue };
+            if decision.unserved(Way::Imds).is_some() {
+                continue;
+            }
             let source = decision.access_role.source.clone();
             if !failing.contains(&source)
                 && !self.sessions.fetch_ahead(&self.request(&decision), &decision, AHEAD).await
@@ -229,7 +236,11 @@ impl Broker {
                 return Err(refusal.clone());
             }
         };
-        match self.still_wanted(decision, patience).await {
+        let session = match decision.unserved(way) {
+            None => self.still_wanted(decision, patience).await,
+            Some(refusal) => Err(refusal),
+        };
+        match session {
             Ok(session) => {
                 let (key, expires) = (session.credentials.access_key_id(), session.credentials.expires());
                 self.counts.issues.fetch_add(1, Ordering::Relaxed);
@@ -296,15 +307,6 @@ impl Broker {
         }
         self.refusals.push(record.clone());
         self.audit.write(record);
-    }
-
-    /// Counts a request without a token.
-    pub(super) fn count_v1(&self) {
-        self.counts.v1.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn v1_requests(&self) -> u64 {
-        self.counts.v1.load(Ordering::Relaxed)
     }
 
     pub(super) fn issued(&self) -> u64 {

@@ -59,7 +59,7 @@ pub(super) async fn serve(
                 conversations.spawn(control.converse(stream));
             }
             Err(error) => {
-                tracing::warn!(%error, "a control connection cannot be accepted");
+                surface.not_accepted(&error);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -163,11 +163,7 @@ impl Control {
 
     async fn carry_out(&self, request: Request, asker: Option<ProcessId>) -> Result<Reply, Failure> {
         match request {
-            Request::Status => {
-                let status =
-                    self.broker.status(asker, self.surface.endpoints(), self.surface.troubles()).await;
-                Ok(Reply::Status(Box::new(status)))
-            }
+            Request::Status => Ok(Reply::Status(Box::new(self.broker.status(asker, &self.surface).await))),
             Request::Why { path, stage, pid } => self.why(asker, path, stage, pid).await,
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
             Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,

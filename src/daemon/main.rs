@@ -112,7 +112,13 @@ fn serve() -> Result<(), MainError> {
             .iter()
             .map(|address| listen::listen(*address))
             .collect::<Result<Vec<TcpListener>, _>>()?;
-        let listeners = Listeners { control: ControlSocket::bind(&directories.control_socket())?, endpoints };
+        let remote = config
+            .remote
+            .iter()
+            .map(|address| listen::listen(*address))
+            .collect::<Result<Vec<TcpListener>, _>>()?;
+        let control = ControlSocket::bind(&directories.control_socket())?;
+        let listeners = Listeners { endpoints, remote, control };
         let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
         let issuer = Arc::new(Sts::new(https, keychain.durable()));
         let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
@@ -120,6 +126,7 @@ fn serve() -> Result<(), MainError> {
         let shown: Vec<String> = listeners
             .endpoints
             .iter()
+            .chain(&listeners.remote)
             .filter_map(|listener| listener.local_addr().ok())
             .map(|address| format!("http://{address}/"))
             .collect();

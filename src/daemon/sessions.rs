@@ -135,32 +135,32 @@ impl Sessions {
         self.calls.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// A session that may be served now, waiting at most `patience` for one under way. Whoever stops waiting
-    /// does not stop the call. `decision` is kept in mind, so that `status` can name what the session is for.
+    /// A session that may be served now, waiting at most `patience` for one under way. One that has little left is
+    /// given only if no other comes in that time. Whoever stops waiting does not stop the call. `decision` is kept in mind, so that `status` can name what the session is for.
     pub(super) async fn get(
         &self,
         request: &SessionRequest,
         decision: Option<&Arc<Decision>>,
         patience: Duration,
     ) -> Outcome {
-        let mut flight = match self.look(request, decision) {
-            Look::Served(session) => return Ok(session),
-            Look::Failed(error) => return Err(error),
-            Look::UnderWay(flight) => flight,
-        };
-        let landed = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
-        match landed {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(IssueError::Pending)),
-            Ok(Err(_)) => Err(IssueError::Internal { why: "the call was given up".to_owned() }),
-            Err(_) => Err(IssueError::Pending),
+        match self.look(request, decision) {
+            Look::Served(session) => Ok(session),
+            Look::Failed(error) => Err(error),
+            Look::UnderWay(flight) => landing(flight, patience).await,
+            Look::Low(session, flight) => {
+                let outcome = landing(flight, patience).await;
+                outcome.or_else(|error| {
+                    if session.credentials.expires() > clock::now() { Ok(session) } else { Err(error) }
+                })
+            }
         }
     }
 
-    /// A session that may be served at once; if there is none, one is under way then.
+    /// A session that may be served at once and has enough left; if there is none, one is under way then.
     pub(super) fn begin(&self, request: &SessionRequest, decision: &Arc<Decision>) -> Option<Arc<Session>> {
         match self.look(request, Some(decision)) {
             Look::Served(session) => Some(session),
-            Look::Failed(_) | Look::UnderWay(_) => None,
+            Look::Failed(_) | Look::UnderWay(_) | Look::Low(..) => None,
         }
     }
 
@@ -178,12 +178,9 @@ impl Sessions {
         patience: Duration,
     ) -> bool {
         match self.look_ahead(request, decision) {
-            Look::Served(_) => true,
+            Look::Served(_) | Look::Low(..) => true,
             Look::Failed(_) => false,
-            Look::UnderWay(mut flight) => {
-                let landed = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
-                landed.is_ok_and(|landed| landed.is_ok_and(|outcome| matches!(*outcome, Some(Ok(_)))))
-            }
+            Look::UnderWay(flight) => landing(flight, patience).await.is_ok(),
         }
     }
 
@@ -252,9 +249,10 @@ impl Sessions {
         });
         let failing = slot.failure.as_ref().filter(|(_, until)| now < *until).map(|(error, _)| error.clone());
         match (known, failing) {
-            (Some((session, Lease::Fresh)), _) | (Some((session, Lease::Due)), Some(_)) => {
+            (Some((session, Lease::Fresh)), _) | (Some((session, Lease::Due | Lease::Low)), Some(_)) => {
                 Look::Served(session)
             }
+            (Some((session, Lease::Low)), None) => Look::Low(session, self.fly(request, slot)),
             (Some((session, Lease::Due)), None) => {
                 self.fly(request, slot);
                 Look::Served(session)
@@ -378,9 +376,20 @@ impl Sessions {
     }
 }
 
+/// How a call ends, or that it has not yet when patience has.
+async fn landing(mut flight: Flight, patience: Duration) -> Outcome {
+    match tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await {
+        Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(IssueError::Pending)),
+        Ok(Err(_)) => Err(IssueError::Internal { why: "the call was given up".to_owned() }),
+        Err(_) => Err(IssueError::Pending),
+    }
+}
+
 /// What a look at a slot comes to.
 enum Look {
     Served(Arc<Session>),
+    /// One with little left, and the call for the next.
+    Low(Arc<Session>, Flight),
     Failed(IssueError),
     UnderWay(Flight),
 }

@@ -1,0 +1,44 @@
+//! Answers of the addresses that containers and other machines can reach.
+//!
+//! Nobody can say which process is behind such a connection, nor whose. So nothing is served here that a process
+//! gets for what it is: only container credentials, for which a token is the whole authority.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+
+use super::Broker;
+use super::answer::status;
+use super::endpoint::Answer;
+
+/// Answers the requests of one connection.
+#[derive(Debug)]
+pub(super) struct RemoteAnswerer {
+    broker: Arc<Broker>,
+    /// The address that was connected to.
+    here: SocketAddr,
+}
+
+impl RemoteAnswerer {
+    pub(super) fn new(broker: Arc<Broker>, here: SocketAddr) -> Self {
+        Self { broker, here }
+    }
+
+    #[allow(clippy::unused_async, reason = "container credentials may have to be waited for")]
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let shut = self.broker.doors.check(request.uri(), request.headers(), Some(self.here.ip()));
+        if let Err(shut) = shut {
+            tracing::info!(%shut, here = %self.here, "a request was refused at the door");
+            return status(StatusCode::BAD_REQUEST);
+        }
+        // Container credentials are answered here, before everything else is refused.
+        tracing::info!(
+            path = request.uri().path(),
+            here = %self.here,
+            "not served at an address that others can reach: only container credentials with a token are"
+        );
+        status(StatusCode::NOT_FOUND)
+    }
+}
