@@ -3,6 +3,7 @@
 mod catalog_commands;
 mod client;
 mod commands;
+mod exec;
 mod explanation;
 mod failure;
 mod login;
@@ -11,6 +12,8 @@ mod picker;
 mod pins;
 mod status;
 mod terminal;
+mod tokens;
+mod wanted;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +27,8 @@ use crate::core::pins::parse_length;
 
 /// Asks brokerd who gets what, and says yes to projects.
 ///
-/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login is needed.
+/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login is needed;
+/// of exec those of the command, 126 it cannot be run, 127 there is none.
 #[derive(Debug, Parser)]
 #[command(name = "brokerctl", version, disable_help_subcommand = true, arg_required_else_help = true)]
 struct Arguments {
@@ -108,8 +112,12 @@ enum Command {
     Catalog(catalog_commands::Catalog),
     /// Give brokerd what signs its calls to AWS
     Login(login::Login),
+    /// Become a command that has credentials, wherever it goes: its own for as long as it runs
+    Exec(exec::Exec),
+    /// Show, make and revoke tokens for containers and for tools that cannot be identified
+    Tokens(tokens::Tokens),
     /// Print credentials for the calling program: for `credential_process` in ~/.aws/config
-    CredentialProcess,
+    CredentialProcess(wanted::WantedOptions),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -131,7 +139,9 @@ pub fn main() -> ExitCode {
         Command::Stage(command) => command.run(),
         Command::Catalog(command) => command.run(),
         Command::Login(login) => login.run(),
-        Command::CredentialProcess => commands::credential_process(),
+        Command::Exec(exec) => exec.run(),
+        Command::Tokens(tokens) => tokens.run(),
+        Command::CredentialProcess(wanted) => commands::credential_process(wanted),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

@@ -7,6 +7,7 @@ mod document;
 mod page;
 mod route;
 
+pub(in crate::core) use document::object;
 pub use document::{InstanceFacts, credentials, identity_document, info};
 pub use page::page;
 pub use route::{Leaf, Miss, Route, route};

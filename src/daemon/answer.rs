@@ -9,8 +9,8 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use super::Broker;
 use super::callers::{Asking, Question};
+use super::{Broker, container};
 use crate::core::audit::Way;
 use crate::core::caller::{ProcessId, Unidentified};
 use crate::core::decision::{Decision, Outcome, role_name};
@@ -28,7 +28,7 @@ const SEARCH: Duration = Duration::from_millis(500);
 /// Stands in a role's name for a stage that cannot be told. No stage can be called that.
 const NO_STAGE: &str = "_unresolved";
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// The other end of a connection.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Client {
 /// Answers the requests of one connection.
 #[derive(Debug)]
 pub(super) struct Answerer {
-    broker: Arc<Broker>,
+    pub(super) broker: Arc<Broker>,
     client: Client,
 }
 
@@ -72,9 +72,13 @@ impl Answerer {
     }
 
     async fn answer_to(&self, request: &Request<Incoming>) -> Answer {
+        let container_path = crate::core::container::path(request.uri().path());
         if let Err(shut) = self.broker.doors.check(request.uri(), request.headers()) {
             tracing::info!(%shut, "a request was refused at the door");
-            return status(StatusCode::BAD_REQUEST);
+            return container_path.map_or_else(|| status(StatusCode::BAD_REQUEST), |_| container::shut());
+        }
+        if let Some(path) = container_path {
+            return self.container(path, request.method(), request.headers()).await;
         }
         match imds::route(request.method(), request.uri().path()) {
             Ok(Route::Token) => self.token(request.headers()).await,
@@ -120,7 +124,7 @@ impl Answerer {
     }
 
     /// The process that asks, found by a search unless the one that this connection knows still holds it.
-    async fn identify(&self) -> Result<Holding, Unidentified> {
+    pub(super) async fn identify(&self) -> Result<Holding, Unidentified> {
         if let Some(known) = self.client.known().and_then(|known| self.holds(known.process, known.descriptor))
         {
             return Ok(known);
@@ -175,7 +179,7 @@ impl Answerer {
     async fn leaf(&self, leaf: Leaf, way: Way, process: Result<ProcessId, Unidentified>) -> Answer {
         let asking = match process {
             Ok(process) => self.broker.decide(process, Question::default()).await,
-            Err(why) => Asking { caller: None, outcome: Arc::new(Outcome::refused(why.into())) },
+            Err(why) => Asking::refused(None, why.into()),
         };
         match leaf {
             Leaf::RoleList => self.role_list(way, &asking).await,
