@@ -5,6 +5,7 @@
 
 pub mod allowed;
 pub mod audit;
+pub mod aws_config;
 pub mod cache;
 pub mod caller;
 pub mod catalog;
@@ -39,6 +40,8 @@ pub mod serverless;
 pub mod serverless_cli;
 pub mod session;
 pub mod shadow;
+pub mod shell;
+pub mod shell_lines;
 pub mod stage;
 pub mod table;
 pub mod token;

@@ -1,8 +1,10 @@
 //! `brokerctl`: asks the daemon, and prints. It holds no credentials and links no AWS SDK.
 
+mod aws_config;
 mod catalog_commands;
 mod client;
 mod commands;
+mod env;
 mod exec;
 mod explanation;
 mod failure;
@@ -112,12 +114,16 @@ enum Command {
     Catalog(catalog_commands::Catalog),
     /// Give brokerd what signs its calls to AWS
     Login(login::Login),
+    /// Print the lines that lead every AWS tool to brokerd, for the shell: eval "$(brokerctl env)"
+    Env(env::Env),
     /// Become a command that has credentials, wherever it goes: its own for as long as it runs
     Exec(exec::Exec),
     /// Show, make and revoke tokens for containers and for tools that cannot be identified
     Tokens(tokens::Tokens),
     /// Print credentials for the calling program: for `credential_process` in ~/.aws/config
     CredentialProcess(wanted::WantedOptions),
+    /// Print a profile for ~/.aws/config for each application and stage, or put them there
+    AwsConfig(aws_config::AwsConfig),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -139,9 +145,11 @@ pub fn main() -> ExitCode {
         Command::Stage(command) => command.run(),
         Command::Catalog(command) => command.run(),
         Command::Login(login) => login.run(),
+        Command::Env(env) => env.run(),
         Command::Exec(exec) => exec.run(),
         Command::Tokens(tokens) => tokens.run(),
         Command::CredentialProcess(wanted) => commands::credential_process(wanted),
+        Command::AwsConfig(command) => command.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

@@ -11,7 +11,18 @@ const RINGS: [(&str, &[&str]); 5] = [
     ("edges", &["core", "edges"]),
     ("daemon", &["core", "edges", "daemon", "demo"]),
     ("demo", &["core", "edges", "demo"]),
-    ("ctl", &["core", "ctl", "edges::directories", "edges::surroundings", "edges::catalog_file"]),
+    (
+        "ctl",
+        &[
+            "core",
+            "ctl",
+            "edges::aws_config_file",
+            "edges::catalog_file",
+            "edges::directories",
+            "edges::peer",
+            "edges::surroundings",
+        ],
+    ),
 ];
 /// What the core may not touch of the world.
 const IMPURE: [&str; 12] = [

@@ -4,12 +4,24 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::core::name::Region;
 use crate::core::shadow::{DefaultSections, Shadow, Surroundings, shadows};
+use crate::core::shell::Shell;
+use crate::core::shell_lines::lines;
 
 /// What shadows the endpoints, by this process's environment and this user's AWS files.
 pub fn shadows_of(endpoints: &[String]) -> Vec<Shadow> {
+    with_surroundings(endpoints, shadows)
+}
+
+/// The lines of `brokerctl env` for this process's environment (see [`lines`]).
+pub fn shell_lines(shell: Shell, endpoints: &[String], region: Option<&Region>) -> Vec<String> {
+    with_surroundings(endpoints, |surroundings| lines(shell, surroundings, region))
+}
+
+fn with_surroundings<R>(endpoints: &[String], look: impl FnOnce(&Surroundings<'_>) -> R) -> R {
     let (config, credentials) = aws_files();
-    shadows(&Surroundings {
+    look(&Surroundings {
         variable: &|name| env::var(name).ok(),
         config: config.as_deref(),
         credentials: credentials.as_deref(),
