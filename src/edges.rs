@@ -5,6 +5,7 @@
 pub mod allow_file;
 pub mod atomic_file;
 pub mod audit_log;
+pub mod aws_config_file;
 pub mod base_credentials;
 pub mod catalog_file;
 pub mod clock;

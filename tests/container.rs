@@ -16,7 +16,8 @@ fn ask(home: &Home, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16,
     let endpoint = status["endpoints"][0].as_str().unwrap().to_owned();
     let address = endpoint.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = TcpStream::connect(address).unwrap();
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n")
         .unwrap();
     let mut text = String::new();

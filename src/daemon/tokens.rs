@@ -130,7 +130,8 @@ impl Tokens {
         Ok(path)
     }
 
-    /// Removes tokens, from memory first: whatever the disk says, they give nothing from then on.
+    /// Removes tokens, from memory first: whatever the disk says, they give nothing from then on. The file of a token
+    /// stays as long as its process, which would fail over a missing file instead of hearing why.
     pub(super) async fn remove(
         &self,
         which: impl Fn(&ContainerToken) -> bool,
@@ -145,8 +146,6 @@ impl Tokens {
             removed
         };
         let ids: Vec<TokenId> = removed.iter().map(|token| token.id.clone()).collect();
-        let (files, gone) = (self.files.clone(), ids.clone());
-        off_the_thread(move || gone.iter().for_each(|id| files.remove(id))).await;
         self.change_files(move |list| drop(list.remove(|token| ids.contains(&token.id)))).await?;
         Ok(removed)
     }
@@ -175,9 +174,9 @@ impl Tokens {
     }
 
     /// The processes that have tokens.
-    fn processes(&self) -> Vec<ProcessId> {
+    fn processes(&self) -> Vec<(ProcessId, TokenId)> {
         let process = |token: &ContainerToken| match token.life {
-            TokenLife::Process { process, .. } => Some(process),
+            TokenLife::Process { process, .. } => Some((process, token.id.clone())),
             TokenLife::Daemon | TokenLife::Kept => None,
         };
         self.lock().list.iter().filter_map(process).collect()
@@ -206,22 +205,25 @@ impl Tokens {
 }
 
 impl Broker {
-    /// Removes the tokens of a process when it ends, with their files. Until it has come to that, `present` sees that
-    /// the process is not alive.
-    pub(super) fn watch_process(self: &Arc<Self>, process: ProcessId) {
+    /// Removes the token of a process and its file when the process ends. Until it has come to that, `present` sees
+    /// that the process is not alive.
+    pub(super) fn watch_process(self: &Arc<Self>, process: ProcessId, id: TokenId) {
         let broker = self.clone();
         tokio::spawn(async move {
             process_end::end_of(process).await;
-            let of_it = |token: &ContainerToken| matches!(token.life, TokenLife::Process { process: its, .. } if its == process);
-            if let Err(error) = broker.tokens.remove(of_it).await {
-                tracing::warn!(%error, "the tokens of a process that ended stay in their list");
+            if let Err(error) = broker.tokens.remove(|token| token.id == id).await {
+                tracing::warn!(%error, "the token of a process that ended stays in its list");
             }
+            let files = broker.tokens.files.clone();
+            off_the_thread(move || files.remove(&id)).await;
         });
     }
 
     /// Watches the processes that an earlier daemon gave tokens.
     pub(super) fn watch_processes(self: &Arc<Self>) {
-        self.tokens.processes().into_iter().for_each(|process| self.watch_process(process));
+        for (process, id) in self.tokens.processes() {
+            self.watch_process(process, id);
+        }
     }
 }
 

@@ -101,7 +101,7 @@ impl Broker {
             let made = Made::new();
             let file = self.tokens.write_file(&made).await?;
             self.add_token(&made, life, None, None, &asking, &decision).await?;
-            self.watch_process(process);
+            self.watch_process(process, made.id.clone());
             let url = url(&endpoints, &decision)?;
             ExecAccess::Token { token: SecretText::new(made.text), file, url }
         };
