@@ -42,6 +42,7 @@ pub mod session;
 pub mod shadow;
 pub mod shell;
 pub mod shell_lines;
+pub mod sign_in;
 pub mod stage;
 pub mod table;
 pub mod token;

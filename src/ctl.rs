@@ -4,6 +4,7 @@ mod aws_config;
 mod catalog_commands;
 mod client;
 mod commands;
+mod console;
 mod env;
 mod exec;
 mod explanation;
@@ -124,6 +125,8 @@ enum Command {
     CredentialProcess(wanted::WantedOptions),
     /// Print a profile for ~/.aws/config for each application and stage, or put them there
     AwsConfig(aws_config::AwsConfig),
+    /// Sign in to the AWS console, in a browser
+    Console(console::Console),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Tokens(tokens) => tokens.run(),
         Command::CredentialProcess(wanted) => commands::credential_process(wanted),
         Command::AwsConfig(command) => command.run(),
+        Command::Console(console) => console.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

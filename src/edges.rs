@@ -13,6 +13,7 @@ pub mod control_socket;
 pub mod decision_log;
 pub mod directories;
 mod disk;
+pub mod federation;
 pub mod harden;
 pub mod https;
 pub mod keychain;

@@ -20,6 +20,7 @@ const RINGS: [(&str, &[&str]); 5] = [
             "edges::catalog_file",
             "edges::directories",
             "edges::peer",
+            "edges::random",
             "edges::surroundings",
         ],
     ),

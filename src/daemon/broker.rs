@@ -17,6 +17,7 @@ use crate::core::session::SessionRequest;
 use crate::core::token::{Sealer, TokenKey, TokenKeys};
 use crate::edges::audit_log::{AuditLog, AuditLogError};
 use crate::edges::directories::Directories;
+use crate::edges::federation::Federation;
 use crate::edges::keychain::Chosen;
 use crate::edges::peer::Observer;
 use crate::edges::state_file::StateFileError;
@@ -87,6 +88,7 @@ pub struct Broker {
     pub(super) permissions: Permissions,
     pub(super) pins: Pins,
     pub(super) tokens: Tokens,
+    pub(super) federation: Federation,
     pub(super) sessions: Sessions,
     pub(super) keeper: Keeper,
     pub(super) refusals: Refusals,
@@ -129,6 +131,7 @@ impl Broker {
             sessions: Sessions::new(parts.issuer, parts.config.idle_after),
             keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
             tokens: Tokens::read(&parts.directories)?,
+            federation: Federation::from_environment(),
             pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
             audit: AuditLog::open(parts.directories.audit_file())?,

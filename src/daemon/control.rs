@@ -196,7 +196,10 @@ impl Control {
             Request::Tokens => Ok(self.broker.token_list().await),
             Request::RevokeTokens { id } => self.broker.revoke_tokens(id.as_deref()).await,
             Request::AwsProfiles => self.broker.aws_profiles().await,
-            Request::SignIn { .. } => Err(Failure::new("not yet", None)),
+            Request::SignIn { wanted, service, seconds } => {
+                let length = seconds.map(Duration::from_secs);
+                self.broker.sign_in(known(asker)?, &wanted, service.as_deref(), length).await
+            }
             Request::KeepKeys { name, keys } => self.keep_keys(&name, &keys).await,
             Request::ForgetKeys { name } => {
                 let forgotten = self.broker.keeper.chosen.durable().remove(Item::keys(&name)).await;

@@ -21,6 +21,7 @@ use crate::core::moment::Timestamp;
 use crate::core::name::{App, Region, Stage};
 use crate::core::protocol::{AwsProfile, ExecAccess, ExecGrant, MadeToken, Reply, SecretText, TokenStatus};
 use crate::core::refusal::Refusal;
+use crate::core::sign_in;
 use crate::core::wanted::Wanted;
 use crate::edges::clock;
 
@@ -195,6 +196,23 @@ impl Broker {
             tracing::info!(id = %token.id, "a token was revoked");
         }
         Ok(Reply::TokensRevoked { tokens: removed.iter().map(|token| status(token, None)).collect() })
+    }
+
+    /// A URL that signs in to the AWS console.
+    pub(super) async fn sign_in(
+        &self,
+        process: ProcessId,
+        wanted: &Wanted,
+        service: Option<&str>,
+        length: Option<Duration>,
+    ) -> Result<Reply, Failure> {
+        let (asking, ..) = self.granted(Way::Console, process, wanted).await?;
+        let (decision, session) = self.serve(Way::Console, &asking, PATIENCE).await?;
+        let partition = decision.access_role.role_arn.partition();
+        let destination = sign_in::destination(partition, service, decision.region.as_ref());
+        let url = self.federation.sign_in(&session.credentials, partition, length, &destination).await;
+        let url = url.map_err(|error| Failure::new(error.to_string(), Some(error.hint().to_owned())))?;
+        Ok(Reply::SignIn { url: SecretText::new(url), note: decision.fallback.clone() })
     }
 
     /// Every stage that an allowed application lists, and the one that each of its projects is on without anybody's
