@@ -1,8 +1,12 @@
 //! `brokerctl`: asks the daemon, and prints. It holds no credentials and links no AWS SDK.
 
+mod aws_config;
 mod catalog_commands;
 mod client;
 mod commands;
+mod console;
+mod env;
+mod exec;
 mod explanation;
 mod failure;
 mod listeners;
@@ -12,6 +16,8 @@ mod picker;
 mod pins;
 mod status;
 mod terminal;
+mod tokens;
+mod wanted;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +31,8 @@ use crate::core::pins::parse_length;
 
 /// Asks brokerd who gets what, and says yes to projects.
 ///
-/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login is needed.
+/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login is needed;
+/// of exec those of the command, 126 it cannot be run, 127 there is none.
 #[derive(Debug, Parser)]
 #[command(name = "brokerctl", version, disable_help_subcommand = true, arg_required_else_help = true)]
 struct Arguments {
@@ -109,8 +116,18 @@ enum Command {
     Catalog(catalog_commands::Catalog),
     /// Give brokerd what signs its calls to AWS
     Login(login::Login),
+    /// Print the lines that lead every AWS tool to brokerd, for the shell: eval "$(brokerctl env)"
+    Env(env::Env),
+    /// Become a command that has credentials, wherever it goes: its own for as long as it runs
+    Exec(exec::Exec),
+    /// Show, make and revoke tokens for containers and for tools that cannot be identified
+    Tokens(tokens::Tokens),
     /// Print credentials for the calling program: for `credential_process` in ~/.aws/config
-    CredentialProcess,
+    CredentialProcess(wanted::WantedOptions),
+    /// Print a profile for ~/.aws/config for each application and stage, or put them there
+    AwsConfig(aws_config::AwsConfig),
+    /// Sign in to the AWS console, in a browser
+    Console(console::Console),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -132,7 +149,12 @@ pub fn main() -> ExitCode {
         Command::Stage(command) => command.run(),
         Command::Catalog(command) => command.run(),
         Command::Login(login) => login.run(),
-        Command::CredentialProcess => commands::credential_process(),
+        Command::Env(env) => env.run(),
+        Command::Exec(exec) => exec.run(),
+        Command::Tokens(tokens) => tokens.run(),
+        Command::CredentialProcess(wanted) => commands::credential_process(wanted),
+        Command::AwsConfig(command) => command.run(),
+        Command::Console(console) => console.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

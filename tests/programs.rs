@@ -33,6 +33,14 @@ fn without_a_daemon_the_exit_code_is_3_and_the_hint_says_what_to_type() {
         &["use", "--clear"],
         &["stop"],
         &["credential-process"],
+        &["credential-process", "--app", "shop"],
+        &["exec", "--", "true"],
+        &["tokens"],
+        &["tokens", "add"],
+        &["tokens", "revoke", "--all"],
+        &["env"],
+        &["aws-config"],
+        &["console"],
     ] {
         let output = home.ctl(arguments);
         assert_eq!(output.status.code(), Some(3), "{arguments:?}");

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Ancestor, Caller, ProcessId};
+use super::container_token::TokenId;
 use super::decision::{Decision, Matched, Outcome};
 use super::moment::Timestamp;
 use super::name::{App, ProfileName, RoleArn, Stage};
@@ -28,6 +29,9 @@ pub struct Record {
     /// Who asked, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<Arc<AuditedCaller>>,
+    /// The container token that was presented.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Arc<AuditedToken>>,
     /// The application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<App>,
@@ -119,6 +123,22 @@ pub enum Way {
     ImdsV1,
     /// `brokerctl credential-process`.
     CredentialProcess,
+    /// The container endpoint.
+    Container,
+    /// `brokerctl exec --static`.
+    Static,
+    /// `brokerctl console`.
+    Console,
+}
+
+/// A container token, as the audit log names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditedToken {
+    /// What it is called.
+    pub id: TokenId,
+    /// What the person calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 impl Way {
@@ -225,6 +245,7 @@ impl Record {
             event: Event::Refusal,
             way,
             caller,
+            token: None,
             app: outcome.app.clone(),
             stage: outcome.stage.clone(),
             matched: None,
@@ -234,6 +255,12 @@ impl Record {
             expires: None,
             refusal: Some(refusal),
         }
+    }
+
+    /// The same, asked for with a container token.
+    #[must_use]
+    pub fn with_token(self, token: Option<Arc<AuditedToken>>) -> Self {
+        Self { token, ..self }
     }
 
     fn decided(
@@ -248,6 +275,7 @@ impl Record {
             event,
             way,
             caller,
+            token: None,
             app: Some(decision.app.clone()),
             stage: Some(decision.stage.clone()),
             matched: Some(decision.matched),

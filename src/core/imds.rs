@@ -8,6 +8,7 @@ mod page;
 mod route;
 mod version;
 
+pub(in crate::core) use document::object;
 pub use document::{InstanceFacts, credentials, domain, identity_document, info};
 pub use page::page;
 pub use route::{Leaf, Miss, Route, route};

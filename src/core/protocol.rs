@@ -19,6 +19,11 @@ use super::moment::Timestamp;
 use super::name::{App, KeysName, Org, ProfileName, Region, RoleArn, Stage};
 use super::pins::Reach;
 use super::refusal::Refusal;
+use super::wanted::Wanted;
+
+mod ways;
+
+pub use ways::{AwsProfile, ExecAccess, ExecGrant, MadeToken, TokenStatus};
 
 /// The number of this protocol; raised by hand whenever a line changes its meaning.
 pub const PROTOCOL: u32 = 1;
@@ -104,6 +109,47 @@ pub enum Request {
     Affected,
     /// Credentials for the parent of the asking process.
     CredentialProcess,
+    /// The same for an application, stage or profile that is named.
+    NamedCredentials {
+        /// What is named.
+        wanted: Wanted,
+    },
+    /// What a command needs that takes the asking process's place.
+    Exec {
+        /// What is named.
+        wanted: Wanted,
+        /// Whether the credentials themselves are wanted, for a tool that knows nothing else.
+        keys: bool,
+    },
+    /// A new container token.
+    MakeToken {
+        /// What is named.
+        wanted: Wanted,
+        /// What the person calls it.
+        label: Option<String>,
+        /// For how many seconds.
+        seconds: Option<u64>,
+        /// Whether it outlives the daemon.
+        persist: bool,
+    },
+    /// The container tokens.
+    Tokens,
+    /// Take container tokens back.
+    RevokeTokens {
+        /// Which; all without one.
+        id: Option<String>,
+    },
+    /// Every stage of the allowed applications that has a profile.
+    AwsProfiles,
+    /// A URL that signs in to the AWS console.
+    SignIn {
+        /// What is named.
+        wanted: Wanted,
+        /// The page of the console, like `s3`.
+        service: Option<String>,
+        /// For how many seconds; else as long as the credentials.
+        seconds: Option<u64>,
+    },
     /// Keep long-term keys in the keychain, in place of those of that name.
     KeepKeys {
         /// What they are called.
@@ -156,10 +202,38 @@ pub enum Reply {
         /// The processes.
         processes: Vec<AffectedProcess>,
     },
-    /// To [`Request::CredentialProcess`]: the document, ready to print.
+    /// To [`Request::CredentialProcess`] and [`Request::NamedCredentials`]: the document, ready to print.
     Credentials {
         /// The document.
         document: SecretText,
+        /// The sentence that must be said when the stage did not match.
+        note: Option<String>,
+    },
+    /// To [`Request::Exec`].
+    Exec(Box<ExecGrant>),
+    /// To [`Request::MakeToken`].
+    TokenMade(Box<MadeToken>),
+    /// To [`Request::Tokens`].
+    Tokens {
+        /// The tokens, in the order in which they were made.
+        tokens: Vec<TokenStatus>,
+        /// The daemon's clock, against which remaining times count.
+        now: Timestamp,
+    },
+    /// To [`Request::RevokeTokens`].
+    TokensRevoked {
+        /// Those that were there.
+        tokens: Vec<TokenStatus>,
+    },
+    /// To [`Request::AwsProfiles`], by application and stage.
+    AwsProfiles {
+        /// The stages.
+        profiles: Vec<AwsProfile>,
+    },
+    /// To [`Request::SignIn`].
+    SignIn {
+        /// The URL, which signs in whoever opens it.
+        url: SecretText,
         /// The sentence that must be said when the stage did not match.
         note: Option<String>,
     },

@@ -153,6 +153,35 @@ pub enum Refusal {
         /// What ended it.
         why: String,
     },
+    /// What a container token was made for has ended; it is not moved to something else.
+    #[error("{why}; token {id} gives nothing any more")]
+    TokenEnded {
+        /// Which token.
+        id: String,
+        /// What ended it.
+        why: String,
+    },
+    /// A container token that nobody knows.
+    #[error(
+        "the container token is not known: it was revoked, or ended with its process, its time or the daemon"
+    )]
+    UnknownToken,
+    /// A container token that is presented for something else than its own.
+    #[error("the container token is for {own}, not for {asked}")]
+    TokenOther {
+        /// What was asked for.
+        asked: String,
+        /// What it is for.
+        own: String,
+    },
+    /// A container token that works on one stage, used by a Serverless CLI that works on another.
+    #[error("the token is for stage {token}: {why}")]
+    TokenStage {
+        /// The token's stage.
+        token: Stage,
+        /// What the CLI does.
+        why: String,
+    },
     /// A helper that brokerd started asks brokerd: it would wait for itself.
     #[error(
         "brokerd itself started the process that asks, to get base credentials: they would come from themselves"
@@ -231,6 +260,13 @@ impl Refusal {
             }
             Self::NoCatalog { .. } => "brokerd --check".to_owned(),
             Self::Ended { .. } => "start the process again".to_owned(),
+            Self::TokenEnded { .. } | Self::UnknownToken => {
+                "make another: start brokerctl exec again, or brokerctl tokens add".to_owned()
+            }
+            Self::TokenOther { own, .. } => format!("ask for {}", own.replace('.', "/")),
+            Self::TokenStage { token, .. } => {
+                format!("give the Serverless CLI --stage {token}, or start brokerctl exec with its stage")
+            }
             Self::OwnHelper => "name a source that does not ask brokerd".to_owned(),
             Self::Issue { why } => why.hint()?,
         })

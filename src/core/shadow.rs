@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pointers::ENDPOINT;
+
 /// Something that wins over brokerd, or keeps a tool from finding it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shadow {
@@ -47,7 +49,6 @@ const VARIABLES: [(&str, &str); 5] = [
     ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "tools ask that container endpoint instead of brokerd"),
     ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "tools ask the ECS container endpoint instead of brokerd"),
 ];
-const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 /// Keys of a profile that give it credentials.
 const CREDENTIAL_KEYS: [&str; 8] = [
     "aws_access_key_id",
@@ -59,6 +60,40 @@ const CREDENTIAL_KEYS: [&str; 8] = [
     "login_session",
     "credential_source",
 ];
+
+/// Which of the AWS files have a `[default]` section with credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DefaultSections {
+    /// `~/.aws/config`.
+    pub in_config: bool,
+    /// `~/.aws/credentials`.
+    pub in_credentials: bool,
+    /// Whether there is a `~/.aws/config` at all.
+    pub has_config: bool,
+}
+
+impl DefaultSections {
+    /// Looks at the texts of the two files.
+    pub fn of(config: Option<&str>, credentials: Option<&str>) -> Self {
+        let gives = |text: Option<&str>, heading: &str| {
+            section(text.unwrap_or_default(), heading).is_some_and(|keys| gives_credentials(&keys))
+        };
+        Self {
+            in_config: gives(config, "default") || gives(config, "profile default"),
+            in_credentials: gives(credentials, "default"),
+            has_config: config.is_some(),
+        }
+    }
+
+    /// Whether any has one.
+    pub fn any(self) -> bool {
+        self.in_config || self.in_credentials
+    }
+}
+
+fn gives_credentials(keys: &[String]) -> bool {
+    keys.iter().any(|key| CREDENTIAL_KEYS.contains(&key.as_str()))
+}
 
 /// Everything that shadows brokerd, the strongest first.
 pub fn shadows(surroundings: &Surroundings<'_>) -> Vec<Shadow> {
@@ -91,7 +126,7 @@ pub fn shadows(surroundings: &Surroundings<'_>) -> Vec<Shadow> {
 fn default_section(file: &str, text: &str, heading: &str) -> Option<Shadow> {
     let keys = section(text, heading)?;
     let what = format!("{file} has a [{heading}] section");
-    Some(if keys.iter().any(|key| CREDENTIAL_KEYS.contains(&key.as_str())) {
+    Some(if gives_credentials(&keys) {
         Shadow::new(
             what,
             "every AWS tool uses its credentials instead of the project's role",
@@ -191,6 +226,19 @@ mod tests {
         );
         assert_eq!(found(&[(ENDPOINT, "http://127.0.0.1:9254")], None, None), Vec::<String>::new());
         assert_eq!(found(&[("AWS_EC2_METADATA_DISABLED", "false")], None, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_default_section_counts_where_it_gives_credentials() {
+        let (keys, plain) =
+            ("[default]\naws_access_key_id = x\n", "[default]\nregion = x\n[a]\nrole_arn = y\n");
+        let of = |config, credentials| {
+            let found = DefaultSections::of(config, credentials);
+            (found.in_config, found.in_credentials, found.has_config)
+        };
+        assert_eq!(of(None, None), (false, false, false));
+        assert_eq!(of(Some(plain), Some(keys)), (false, true, true));
+        assert_eq!(of(Some("[profile default]\nrole_arn = x\n"), Some(plain)), (true, false, true));
     }
 
     #[test]

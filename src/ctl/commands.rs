@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::failure::{Failure, Kind};
+use super::wanted::WantedOptions;
 use super::{client, explanation, listeners, paint, status as show};
 use crate::core::protocol::{Reply, Request};
 use crate::edges::directories::Directories;
@@ -82,14 +83,20 @@ pub(super) fn deny(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn credential_process() -> Result<(), Failure> {
+pub(super) fn credential_process(wanted: WantedOptions) -> Result<(), Failure> {
     // On a terminal the document would stand in its history for all to see.
     if std::io::stdout().is_terminal() {
         return Err(Failure::refused("this prints secrets, for a program to read").with_hint(
             "write `credential_process = brokerctl credential-process` into a profile of ~/.aws/config",
         ));
     }
-    let Reply::Credentials { document, note } = client::ask(&Request::CredentialProcess)? else {
+    // Two requests: a daemon that knew no names would pass over them, and give the caller's own.
+    let request = if wanted.is_empty() {
+        Request::CredentialProcess
+    } else {
+        Request::NamedCredentials { wanted: wanted.into() }
+    };
+    let Reply::Credentials { document, note } = client::ask(&request)? else {
         return Err(unexpected());
     };
     if let Some(note) = note {
@@ -110,6 +117,7 @@ pub(super) fn paths() -> Result<(), Failure> {
         ("catalog", directories.catalog_file()),
         ("allowed", directories.allow_file()),
         ("pins", directories.pins_file()),
+        ("tokens", directories.tokens_file()),
         ("audit", directories.audit_file()),
         ("control", directories.control_socket()),
         ("lock", directories.lock_file()),

@@ -16,6 +16,10 @@ pub(super) enum Kind {
     NotRunning,
     /// A login, an MFA code or an approval is needed.
     NeedsPerson,
+    /// The command that was to be run cannot be.
+    NotRunnable,
+    /// There is no such command to run.
+    NoCommand,
     /// Whoever read our output has gone: no failure of ours.
     Unheard,
 }
@@ -46,6 +50,8 @@ impl Failure {
             Kind::Usage => 2,
             Kind::NotRunning => 3,
             Kind::NeedsPerson => 4,
+            Kind::NotRunnable => 126,
+            Kind::NoCommand => 127,
         };
         anstream::eprintln!("{} {}", paint::bad("error:"), self.message);
         if let Some(hint) = self.hint {

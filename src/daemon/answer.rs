@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use super::Broker;
 use super::callers::{Asking, Question};
+use super::container::{self, Container};
 use super::endpoint::{Answer, end_with};
 use super::places::Place;
 use crate::core::audit::Way;
@@ -60,7 +61,7 @@ impl Client {
 /// Answers the requests of one connection.
 #[derive(Debug)]
 pub(super) struct Answerer {
-    broker: Arc<Broker>,
+    pub(super) broker: Arc<Broker>,
     client: Client,
 }
 
@@ -81,9 +82,14 @@ impl Answerer {
     }
 
     async fn answer_to(&self, request: &Request<Incoming>) -> Answer {
+        let container_path = crate::core::container::path(request.uri().path());
         if let Err(shut) = self.broker.doors.check(request.uri(), request.headers(), None) {
             tracing::info!(%shut, "a request was refused at the door");
-            return status(StatusCode::BAD_REQUEST);
+            return container_path.map_or_else(|| status(StatusCode::BAD_REQUEST), |_| container::shut());
+        }
+        if let Some(path) = container_path {
+            let container = Container { broker: &self.broker, here: Some(self) };
+            return container.answer(path, request.method(), request.headers()).await;
         }
         match imds::route(request.method(), request.uri().path()) {
             Ok(Route::Token) => self.token(request.headers()).await,
@@ -129,7 +135,7 @@ impl Answerer {
     }
 
     /// The process that asks, found by a search unless the one that this connection knows still holds it.
-    async fn identify(&self) -> Result<Holding, Unidentified> {
+    pub(super) async fn identify(&self) -> Result<Holding, Unidentified> {
         if let Some(known) = self.client.known().and_then(|known| self.holds(known.process, known.descriptor))
         {
             return Ok(known);
@@ -193,7 +199,7 @@ impl Answerer {
     async fn leaf(&self, leaf: Leaf, way: Way, process: Result<ProcessId, Unidentified>) -> Answer {
         let asking = match process {
             Ok(process) => self.broker.decide(process, Question::default()).await,
-            Err(why) => Asking { caller: None, outcome: Arc::new(Outcome::refused(why.into())) },
+            Err(why) => Asking::refused(None, why.into()),
         };
         match leaf {
             Leaf::RoleList => self.role_list(way, &asking).await,

@@ -18,6 +18,7 @@ use crate::core::session::SessionRequest;
 use crate::core::token::{Sealer, TokenKey, TokenKeys};
 use crate::edges::audit_log::{AuditLog, AuditLogError};
 use crate::edges::directories::Directories;
+use crate::edges::federation::Federation;
 use crate::edges::keychain::Chosen;
 use crate::edges::peer::Observer;
 use crate::edges::state_file::StateFileError;
@@ -33,6 +34,7 @@ use super::projects::Projects;
 use super::refusals::Refusals;
 use super::sessions::{Session, Sessions};
 use super::tokenless::Tokenless;
+use super::tokens::Tokens;
 
 /// Fetching ahead waits so long for one session before it goes on to the next.
 const AHEAD: Duration = Duration::from_secs(5);
@@ -90,6 +92,8 @@ pub struct Broker {
     pub(super) catalogs: Catalogs,
     pub(super) permissions: Permissions,
     pub(super) pins: Pins,
+    pub(super) tokens: Tokens,
+    pub(super) federation: Federation,
     pub(super) sessions: Sessions,
     pub(super) keeper: Keeper,
     pub(super) refusals: Refusals,
@@ -131,6 +135,8 @@ impl Broker {
             permissions: Permissions::read(parts.directories.allow_file())?,
             sessions: Sessions::new(parts.issuer, parts.config.idle_after),
             keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
+            tokens: Tokens::read(&parts.directories)?,
+            federation: Federation::from_environment(),
             pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
             audit: AuditLog::open(parts.directories.audit_file())?,
@@ -182,6 +188,11 @@ impl Broker {
         {
             self.sessions.begin(&self.request(decision), decision);
         }
+    }
+
+    /// Begins to ask for what will be served in a moment.
+    pub(super) fn begin(&self, decision: &Arc<Decision>) {
+        self.sessions.begin(&self.request(decision), decision);
     }
 
     /// Begins to ask for what was decided before anybody needs it.
@@ -244,11 +255,13 @@ impl Broker {
             Ok(session) => {
                 let (key, expires) = (session.credentials.access_key_id(), session.credentials.expires());
                 self.counts.issues.fetch_add(1, Ordering::Relaxed);
-                self.audit.write(Record::issue(clock::now(), way, caller, decision, key, expires));
+                let record = Record::issue(clock::now(), way, caller, decision, key, expires);
+                self.audit.write(record.with_token(asking.token.clone()));
                 Ok((decision.clone(), session))
             }
             Err(refusal) => {
-                self.record(Record::failure(clock::now(), way, caller, decision, refusal.clone()));
+                let record = Record::failure(clock::now(), way, caller, decision, refusal.clone());
+                self.record(record.with_token(asking.token.clone()));
                 Err(refusal)
             }
         }
@@ -274,13 +287,9 @@ impl Broker {
 
     /// Counts and writes down that a caller gets nothing.
     pub(super) fn refuse(&self, way: Way, asking: &Asking, refusal: &Refusal) {
-        self.record(Record::refusal(
-            clock::now(),
-            way,
-            asking.caller.clone(),
-            &asking.outcome,
-            refusal.clone(),
-        ));
+        let (caller, outcome) = (asking.caller.clone(), &asking.outcome);
+        let record = Record::refusal(clock::now(), way, caller, outcome, refusal.clone());
+        self.record(record.with_token(asking.token.clone()));
     }
 
     /// Counts a connection that was closed unread, and writes it down. Another user may make as many as he likes,

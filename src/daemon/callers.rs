@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::core::allowed::AllowList;
-use crate::core::audit::AuditedCaller;
+use crate::core::audit::{AuditedCaller, AuditedToken};
 use crate::core::caller::{DirectoryId, Image, ProcessId, Unidentified};
 use crate::core::catalog::Catalog;
 use crate::core::decision::{Decision, Outcome, decide};
@@ -30,11 +30,17 @@ pub(super) struct Asking {
     /// The process, if it could be looked at.
     pub(super) caller: Option<Arc<AuditedCaller>>,
     pub(super) outcome: Arc<Outcome>,
+    /// The container token that it presented.
+    pub(super) token: Option<Arc<AuditedToken>>,
 }
 
 impl Asking {
+    pub(super) fn new(caller: Option<Arc<AuditedCaller>>, outcome: Arc<Outcome>) -> Self {
+        Self { caller, outcome, token: None }
+    }
+
     pub(super) fn refused(caller: Option<Arc<AuditedCaller>>, refusal: Refusal) -> Self {
-        Self { caller, outcome: Arc::new(Outcome::refused(refusal)) }
+        Self::new(caller, Arc::new(Outcome::refused(refusal)))
     }
 }
 
@@ -287,7 +293,7 @@ impl Callers {
         {
             self.remember(key, &gathered, given, &outcome);
         }
-        Asking { caller: Some(gathered.named), outcome }
+        Asking::new(Some(gathered.named), outcome)
     }
 
     /// What a process has if it is what and where it was: two looks at `/proc`.
@@ -321,7 +327,7 @@ impl Callers {
                 self.write_down(&table, &record);
             }
         }
-        Asking { caller: Some(kept.caller), outcome }
+        Asking::new(Some(kept.caller), outcome)
     }
 
     fn remember(&self, key: Key, gathered: &Gathered, given: &Arc<Decision>, outcome: &Arc<Outcome>) {

@@ -182,6 +182,24 @@ impl Control {
             }
             Request::Affected => Ok(Reply::Affected { processes: self.broker.affected().await }),
             Request::CredentialProcess => self.credentials(known(asker)?).await,
+            Request::NamedCredentials { wanted } => {
+                let parent = self.parent(known(asker)?)?;
+                self.broker.named_credentials(parent, &wanted).await
+            }
+            Request::Exec { wanted, keys } => {
+                self.broker.exec(known(asker)?, &wanted, keys, self.surface.endpoints()).await
+            }
+            Request::MakeToken { wanted, label, seconds, persist } => {
+                let (length, endpoints) = (seconds.map(Duration::from_secs), self.surface.endpoints());
+                self.broker.make_token(known(asker)?, &wanted, label, length, persist, &endpoints).await
+            }
+            Request::Tokens => Ok(self.broker.token_list().await),
+            Request::RevokeTokens { id } => self.broker.revoke_tokens(id.as_deref()).await,
+            Request::AwsProfiles => self.broker.aws_profiles().await,
+            Request::SignIn { wanted, service, seconds } => {
+                let length = seconds.map(Duration::from_secs);
+                self.broker.sign_in(known(asker)?, &wanted, service.as_deref(), length).await
+            }
             Request::KeepKeys { name, keys } => self.keep_keys(&name, &keys).await,
             Request::ForgetKeys { name } => {
                 let were_there = self.broker.keeper.chosen.durable().remove(Item::keys(&name)).await?;
@@ -341,14 +359,18 @@ impl Control {
         Ok(Reply::Denied { config: removed.config, app: removed.app })
     }
 
-    /// Credentials for the process that runs `brokerctl credential-process`: by then the SDK is its parent.
-    async fn credentials(&self, asker: ProcessId) -> Result<Reply, Failure> {
-        let parent = self.broker.observer.parent(asker).ok_or_else(|| {
+    fn parent(&self, asker: ProcessId) -> Result<ProcessId, Failure> {
+        self.broker.observer.parent(asker).ok_or_else(|| {
             Failure::new(
                 "the process that runs brokerctl cannot be told: it ended or is another user's",
                 None,
             )
-        })?;
+        })
+    }
+
+    /// Credentials for the process that runs `brokerctl credential-process`: by then the SDK is its parent.
+    async fn credentials(&self, asker: ProcessId) -> Result<Reply, Failure> {
+        let parent = self.parent(asker)?;
         let asking: Asking = self.broker.decide(parent, Question::default()).await;
         let (decision, session) = self.broker.serve(Way::CredentialProcess, &asking, PATIENCE).await?;
         let account = decision.access_role.role_arn.account();

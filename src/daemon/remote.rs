@@ -11,7 +11,9 @@ use hyper::body::Incoming;
 
 use super::Broker;
 use super::answer::status;
+use super::container::Container;
 use super::endpoint::Answer;
+use crate::core::container;
 
 /// Answers the requests of one connection.
 #[derive(Debug)]
@@ -26,14 +28,16 @@ impl RemoteAnswerer {
         Self { broker, here }
     }
 
-    #[allow(clippy::unused_async, reason = "container credentials may have to be waited for")]
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let shut = self.broker.doors.check(request.uri(), request.headers(), Some(self.here.ip()));
         if let Err(shut) = shut {
             tracing::info!(%shut, here = %self.here, "a request was refused at the door");
             return status(StatusCode::BAD_REQUEST);
         }
-        // Container credentials are answered here, before everything else is refused.
+        if let Some(path) = container::path(request.uri().path()) {
+            let container = Container { broker: &self.broker, here: None };
+            return container.answer(path, request.method(), request.headers()).await;
+        }
         tracing::info!(
             path = request.uri().path(),
             here = %self.here,

@@ -131,6 +131,7 @@ pub async fn run_within(
     drop(endpoint);
     work.spawn(control::serve(broker.clone(), listeners.control, surface.clone(), stop.clone()));
     work.spawn(broker.clone().keep(stop.clone()));
+    broker.watch_processes();
     let ahead = (broker.clone(), stop.clone());
     work.spawn(async move { ahead.1.run_until_cancelled(ahead.0.prefetch_recent()).await });
     work.spawn(watch(broker, surface, reload, stop.clone()));
@@ -192,6 +193,7 @@ async fn read_all(broker: &Broker) {
     let catalog = broker.catalogs.current().await;
     let allowed = broker.permissions.current();
     broker.callers.review(catalog.as_deref().map_err(String::as_str), &allowed);
+    broker.tokens.review(catalog.as_deref().map_err(String::as_str), &allowed).await;
     if let Ok(catalog) = catalog {
         broker.sessions.retain(&catalog);
     }

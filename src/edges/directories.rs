@@ -121,6 +121,21 @@ impl Directories {
         self.runtime.join("decisions.jsonl")
     }
 
+    /// The container tokens that outlive the daemon, by their digests.
+    pub fn tokens_file(&self) -> PathBuf {
+        self.state.join("tokens.json")
+    }
+
+    /// The container tokens of running processes, by their digests.
+    pub fn running_tokens_file(&self) -> PathBuf {
+        self.runtime.join("tokens.json")
+    }
+
+    /// Where the token of each process lies that `brokerctl exec` started.
+    pub fn token_directory(&self) -> PathBuf {
+        self.runtime.join("tokens")
+    }
+
     /// The control socket.
     pub fn control_socket(&self) -> PathBuf {
         self.runtime.join("control.sock")

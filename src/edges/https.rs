@@ -49,13 +49,23 @@ fn trusted(bundle: Option<&Path>) -> Result<TrustStore, HttpsError> {
     Ok(TrustStore::default())
 }
 
+fn tls(bundle: Option<&Path>) -> Result<TlsContext, HttpsError> {
+    let builder = TlsContext::builder().with_trust_store(trusted(bundle)?);
+    builder.build().map_err(|error| HttpsError::Tls(error.to_string()))
+}
+
+/// A client for a single call, which waits as long as its caller does. Certificates and proxies are those of [`client`].
+pub fn connector(bundle: Option<&Path>) -> Result<SharedHttpConnector, HttpsError> {
+    let builder = Connector::builder().proxy_config(ProxyConfig::from_env());
+    let connector =
+        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls(bundle)?).build();
+    Ok(SharedHttpConnector::new(connector))
+}
+
 /// A client with one pool of connections for each set of timeouts. It trusts the system's certificates, or those of `bundle`
 /// (`AWS_CA_BUNDLE`), and follows the proxy variables as other AWS tools do.
 pub fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, HttpsError> {
-    let tls = TlsContext::builder()
-        .with_trust_store(trusted(bundle)?)
-        .build()
-        .map_err(|error| HttpsError::Tls(error.to_string()))?;
+    let tls = tls(bundle)?;
     // Kept for each set of timeouts: reading the system's certificates takes as long as a request.
     let made: Arc<Mutex<HashMap<Timeouts, SharedHttpConnector>>> = Arc::default();
     Ok(http_client_fn(move |settings, components| {

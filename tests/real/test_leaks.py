@@ -87,6 +87,20 @@ def test_nothing_that_is_secret_is_written_anywhere(broker, place, person, sts):
     document = json.loads(process.stdout)
     secrets += [document["SecretAccessKey"], document["SessionToken"]]
     outputs["credential-process stderr"] = process.stderr
+    for words in (["--stage", "dev"], ["--stage", "broken"], ["--static"]):
+        done = ctl("exec", *words, "--", *(str(word) for word in broker.python("session.py")))
+        given += bool(done.stdout and json.loads(done.stdout)["key"])
+    made = person.run([broker.programs.brokerctl, "tokens", "add"], cwd=shop, env=broker.client_environment())
+    secrets.append(made.stdout)
+    outputs["tokens add stderr"] = made.stderr
+    # What a command runs with is in its environment and in its file, and nowhere else.
+    argv = [broker.programs.brokerctl, "exec", "--", "sh", "-c", 'echo "$AWS_CONTAINER_AUTHORIZATION_TOKEN"; read x']
+    running = person.start(argv, cwd=shop, env=broker.client_environment())
+    secrets.append(running.stdout.readline().strip())
+    [token_file] = (place.runtime / "brokerd/tokens").iterdir()
+    outputs["command line of the command"] = Path(f"/proc/{running.pid}/cmdline").read_text()
+    for words in (["tokens"], ["tokens", "--json"], ["env"], ["aws-config"]):
+        ctl(*words)
     # A user's secret in the wrong place is not to be repeated either.
     secrets.append(misplaced := "misplacedSecretMarked0123456789abcdef")
     catalog = place.config / "catalog.toml"
@@ -113,8 +127,10 @@ def test_nothing_that_is_secret_is_written_anywhere(broker, place, person, sts):
     assert "TRACE" in texts["log"] or "DEBUG" in texts["log"], "the log is at its most talkative"
     for name in ("cmdline", "comm"):
         texts[name] = Path(f"/proc/{broker.process.pid}/{name}").read_text()
-    # Where the user wrote the misplaced one himself it may stay.
-    own = {str(catalog), str(shop / "serverless.yml")}
+    # Where the user wrote the misplaced one himself it may stay, and a token in its file.
+    own = {str(catalog), str(shop / "serverless.yml"), str(token_file)}
+    assert token_file.read_text() in secrets
+    running.communicate("\n", timeout=60)
     texts = {source: text for source, text in texts.items() if source not in own}
     assert found(set(secrets), texts) == []
 

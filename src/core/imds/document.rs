@@ -10,7 +10,7 @@ use crate::core::moment::Timestamp;
 use crate::core::name::{Region, RoleArn};
 
 /// A JSON object of text fields, in order.
-fn object<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(in crate::core) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let lines: Vec<Zeroizing<String>> = fields
         .into_iter()
         .map(|(name, value)| Zeroizing::new(format!("  \"{name}\" : {}", quoted(value).as_str())))
