@@ -161,9 +161,7 @@ impl Unidentified {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Hidden { .. } => Some(
-                "run the AWS tool through a program that can be looked at, or hand it credentials from one: aws configure export-credentials",
-            ),
+            Self::Hidden { .. } => Some("start the AWS tool with a token: brokerctl exec -- COMMAND"),
             Self::Relay { .. } | Self::ForeignDirectory { .. } | Self::NotFound | Self::OtherUser { .. } => {
                 Some(CONTAINER)
             }
