@@ -38,7 +38,7 @@ const IMPURE: [&str; 12] = [
     "SystemTime::now",
     "Instant::now",
     "rustix",
-    "aws_config::",
+    "aws_config",
     "aws_sdk",
 ];
 
