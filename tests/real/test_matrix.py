@@ -4,7 +4,8 @@ import shlex
 
 import pytest
 
-from matrix import CLIENTS, Tools
+from installed import Tools
+from matrix import CLIENTS
 from namespace import PORT, Namespace
 from person import PATIENCE
 from place import REGION, Place, Role
