@@ -15,8 +15,8 @@ that nobody allowed it signed with no key at all. It is the access key of its re
   end; a dash where the client has none. *roles* and *refusal* are the two cases by it.
 - *169.254.169.254*: both cases without any variable. The client runs in a network namespace in which that address,
   port 80, is redirected to brokerd.
-- *exec*: both cases under `brokerctl exec`, with the variables of a container instead. A dash where the client
-  cannot, or where it was not tried yet.
+- *exec*: both cases under `brokerctl exec`, with the variables of a container instead; a dash where the client knows
+  none of them.
 
 *no*: it asks, and gets no key in its own project either; the notes say why.
 
