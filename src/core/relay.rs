@@ -6,7 +6,7 @@
 use std::path::Path;
 
 /// Executables by file name.
-const EXECUTABLES: [&str; 31] = [
+const EXECUTABLES: [&str; 39] = [
     "ssh",
     "sshd",
     "sshd-session",
@@ -38,6 +38,14 @@ const EXECUTABLES: [&str; 31] = [
     "mitmproxy",
     "haproxy",
     "envoy",
+    "nginx",
+    "caddy",
+    "traefik",
+    "stunnel",
+    "privoxy",
+    "redsocks",
+    "limactl",
+    "frps",
 ];
 /// Parts of the executable's path that name a relay whose file name is an everyday word.
 const PATHS: [(&str, &str); 4] = [

@@ -62,11 +62,15 @@ impl Places {
     /// leaves, one that never asked for anything before others; where none is idle this waits.
     pub(super) async fn take(self: &Arc<Self>) -> Place {
         loop {
+            // From here on no place is freed unnoticed.
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
             if self.lock().seats.len() < self.most {
                 return self.take_anyway();
             }
             self.make_room();
-            self.freed.notified().await;
+            freed.await;
         }
     }
 
@@ -191,7 +195,8 @@ impl Drop for Place {
             taken.count_off(process);
         }
         drop(taken);
-        self.places.freed.notify_one();
+        // All who wait: each looks for itself whether there is a place.
+        self.places.freed.notify_waiters();
     }
 }
 

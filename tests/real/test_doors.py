@@ -237,7 +237,7 @@ def test_a_process_in_namespaces_of_its_own_that_shares_the_home_is_served(broke
 
 
 RELAYS = [
-    "ssh", "sshd", "socat", "ncat", "nc.openbsd", "kubectl", "ngrok", "cloudflared", "slirp4netns", "pasta.avx2",
+    "nginx", "stunnel4", "limactl", "ssh", "sshd", "socat", "ncat", "nc.openbsd", "kubectl", "ngrok", "cloudflared", "slirp4netns", "pasta.avx2",
     "rootlesskit", "docker-proxy", "com.docker.backend", "gvproxy", "tinyproxy", "mitmdump", "haproxy", "envoy",
     ".vscode-server/bin/x/node",
 ]  # fmt: skip
