@@ -5,7 +5,7 @@
 
 pub mod allowed;
 pub mod audit;
-pub mod aws_config;
+pub mod aws_profiles;
 pub mod cache;
 pub mod caller;
 pub mod catalog;

@@ -158,12 +158,10 @@ impl Unidentified {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Hidden { .. } => Some(
-                "run the AWS tool through a program that can be looked at, or hand it credentials from one: aws configure export-credentials",
+            Self::Hidden { .. } => Some("start the AWS tool with a token: brokerctl exec -- COMMAND"),
+            Self::Relay { .. } | Self::ForeignDirectory { .. } | Self::NotFound => Some(
+                "run the AWS tool on this side, in the project's directory, or give it a token: brokerctl tokens add",
             ),
-            Self::Relay { .. } | Self::ForeignDirectory { .. } | Self::NotFound => {
-                Some("run the AWS tool on this side, in the project's directory")
-            }
             Self::NoDirectory { .. } => Some("start the tool in a directory that exists"),
             Self::OtherUser { .. } | Self::Gone | Self::Changed | Self::Shared { .. } | Self::System(_) => {
                 None

@@ -7,7 +7,7 @@ use clap::Args;
 use super::commands::unexpected;
 use super::failure::Failure;
 use super::{client, paint};
-use crate::core::aws_config::{merged, sections};
+use crate::core::aws_profiles::{merged, sections};
 use crate::core::protocol::{Reply, Request};
 use crate::edges::aws_config_file::AwsConfigFile;
 use crate::edges::catalog_file::CatalogFileError;
