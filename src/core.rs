@@ -24,6 +24,7 @@ pub mod imds;
 pub mod issue;
 pub mod kept;
 pub mod keychain;
+pub mod lasting;
 pub mod lease;
 pub mod line_diff;
 pub mod long_term_keys;

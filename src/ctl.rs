@@ -9,6 +9,7 @@ mod env;
 mod exec;
 mod explanation;
 mod failure;
+mod listeners;
 mod login;
 mod paint;
 mod picker;

@@ -2,7 +2,6 @@
 //!
 //! An edge may use the core, never a shell, and another edge only where one outside thing rests on another.
 
-pub mod allow_file;
 pub mod atomic_file;
 pub mod audit_log;
 pub mod aws_config_file;
@@ -20,11 +19,9 @@ pub mod keychain;
 pub mod line_file;
 pub mod listen;
 pub mod peer;
-pub mod pin_file;
 pub mod process_end;
 pub mod project_file;
 pub mod random;
-pub mod recent_file;
 pub mod repository;
 pub mod settled;
 pub mod single;
@@ -32,6 +29,7 @@ pub mod state_file;
 pub mod sts;
 pub mod supervisor;
 pub mod surroundings;
+pub mod taker;
 pub mod token_files;
 pub mod trace_log;
 pub mod trust;

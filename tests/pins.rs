@@ -296,7 +296,8 @@ fn a_file_of_pins_that_cannot_be_read_is_named_with_its_remedy() {
     let output = home.command("brokerd").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let expected = format!(
-        "{} is not a list of pins: it has form 7, and this version reads form 1; move it away and pin the stages again",
+        "{0} is not a list of pins: it has form 7, and this version reads form 1\nhint: move it away, and what it held \
+         is to be said again: mv {0} {0}.bad",
         home.path(PINS).display()
     );
     assert!(stderr(&output).contains(&expected), "{}", stderr(&output));

@@ -22,6 +22,7 @@ const RINGS: [(&str, &[&str]); 5] = [
             "edges::peer",
             "edges::random",
             "edges::surroundings",
+            "edges::user",
         ],
     ),
 ];

@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::lasting::Lasting;
 use super::moment::Timestamp;
 use super::name::{App, Org};
-
-/// The form of the file that holds the list; raised when it changes.
-const FORM: u32 = 1;
 
 /// Where a configuration lies in a Git repository: the same in each of its worktrees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,36 +42,16 @@ pub struct AllowedProject {
 }
 
 /// The projects that the user allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AllowList {
     projects: Vec<AllowedProject>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    form: u32,
-    projects: Vec<AllowedProject>,
+impl Lasting for AllowList {
+    const WHAT: &'static str = "a list of allowed projects";
 }
 
 impl AllowList {
-    /// Reads the text that [`AllowList::to_text`] made. The error says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let stored: Stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if stored.form != FORM {
-            return Err(format!("it has form {}, and this version reads form {FORM}", stored.form));
-        }
-        Ok(Self { projects: stored.projects })
-    }
-
-    /// The list as text, for its file.
-    pub fn to_text(&self) -> String {
-        let stored = Stored { form: FORM, projects: self.projects.clone() };
-        let mut text = serde_json::to_string_pretty(&stored).unwrap_or_default();
-        text.push('\n');
-        text
-    }
-
     /// The entry that covers a configuration: the one of this very file, or one of its repository that
     /// covers every worktree.
     pub fn find(&self, config: &Path, place: Option<&RepositoryPlace>) -> Option<&AllowedProject> {

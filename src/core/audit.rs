@@ -141,6 +141,14 @@ pub struct AuditedToken {
     pub label: Option<String>,
 }
 
+impl Way {
+    /// Whether it is a metadata service to whoever asks: its clients take credentials with less than about 25 minutes
+    /// left to be valid for longer than they are.
+    pub fn is_imds(self) -> bool {
+        matches!(self, Self::Imds | Self::ImdsV1)
+    }
+}
+
 /// The caller, as the audit log names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditedCaller {

@@ -77,6 +77,11 @@ struct Body<K, S> {
 }
 
 impl Cache {
+    /// Leaves out the sessions that have ended at `now`.
+    pub fn forget_ended(&mut self, now: Timestamp) {
+        self.sessions.retain(|session| session.credentials.expires() > now);
+    }
+
     /// The cache as bytes, for a keychain. Sessions that have ended at `now` are left out.
     pub fn to_bytes(&self, now: Timestamp) -> Zeroizing<Vec<u8>> {
         let stored: Vec<_> = self
@@ -197,7 +202,7 @@ mod tests {
     }
 
     fn cache(count: usize) -> Cache {
-        let keys = TokenKeys { current: TokenKey::new([7; 32]), made: Timestamp(5), previous: None };
+        let keys = TokenKeys::new(TokenKey::new([7; 32]), Timestamp(5));
         Cache { token_keys: Some(keys), sessions: (0..count).map(|number| session(number, 4600)).collect() }
     }
 

@@ -154,18 +154,19 @@ pub enum Unidentified {
     System(String),
 }
 
+/// For what runs where it cannot be told from which project: nothing but a token says so.
+const CONTAINER: &str = "for your own container, or behind a relay: brokerctl tokens add --app APP --stage STAGE; else run the AWS tool on this side, in the project's directory, as yourself";
+
 impl Unidentified {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Hidden { .. } => Some("start the AWS tool with a token: brokerctl exec -- COMMAND"),
-            Self::Relay { .. } | Self::ForeignDirectory { .. } | Self::NotFound => Some(
-                "run the AWS tool on this side, in the project's directory, or give it a token: brokerctl tokens add",
-            ),
-            Self::NoDirectory { .. } => Some("start the tool in a directory that exists"),
-            Self::OtherUser { .. } | Self::Gone | Self::Changed | Self::Shared { .. } | Self::System(_) => {
-                None
+            Self::Relay { .. } | Self::ForeignDirectory { .. } | Self::NotFound | Self::OtherUser { .. } => {
+                Some(CONTAINER)
             }
+            Self::NoDirectory { .. } => Some("start the tool in a directory that exists"),
+            Self::Gone | Self::Changed | Self::Shared { .. } | Self::System(_) => None,
         }
     }
 }

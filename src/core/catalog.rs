@@ -51,6 +51,11 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// Whether a profile has exactly this access role.
+    pub fn has_role(&self, role: &AccessRole) -> bool {
+        self.profiles.values().any(|profile| profile.access_role.as_ref() == Some(role))
+    }
+
     /// Reads the text of a `catalog.toml`; `file` is only named in faults.
     ///
     /// The error has everything that is wrong, each fault with its place. What would make a profile weaker
@@ -144,6 +149,7 @@ prod = "apac-banking-prod"
                 ),
                 (SecretName::parse("STRIPE_KEY").unwrap(), SecretSource::Keychain),
             ]),
+            short: false,
             safeguards: vec![Safeguard {
                 policy: "allowed-regions".into(),
                 level: Level::Error,
@@ -159,6 +165,7 @@ prod = "apac-banking-prod"
             description: None,
             access_role: None,
             secrets: BTreeMap::new(),
+            short: false,
             safeguards: vec![],
             not_enforced: vec![],
         };

@@ -12,6 +12,9 @@ use crate::core::table::{self, Findings, Table, Value};
 /// How many addresses the endpoint may have. Each one is a socket that is open all the time.
 const LISTEN: usize = 8;
 
+/// Against a list of none.
+const EXAMPLE: &str = "write listen = [\"127.0.0.1:9254\"], or leave the key out";
+
 /// How long a session that nobody uses is renewed, where the file says nothing.
 const IDLE_AFTER: Duration = Duration::from_hours(1);
 
@@ -20,6 +23,9 @@ const IDLE_AFTER: Duration = Duration::from_hours(1);
 pub struct Config {
     /// The addresses of the endpoint, 1 to 8, all loopback. Port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
+    /// Addresses that containers or other machines can reach, at most 8: `[endpoint.remote]`. Only container
+    /// credentials, with their tokens, are served there.
+    pub remote: Vec<SocketAddr>,
     /// Whether IMDSv1, which asks for no token, is answered.
     pub imds_v1: bool,
     /// Names that a request's `Host` header may have besides the endpoint's own: lower case, without port.
@@ -34,6 +40,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9254)],
+            remote: Vec::new(),
             imds_v1: false,
             hosts: Vec::new(),
             keychain: KeychainSetting::Auto,
@@ -48,7 +55,8 @@ impl Config {
     /// The error has everything that is wrong, each fault with its place.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
         table::read(file, text, |root, findings| {
-            root.only(&["listen", "imds_v1", "keychain", "projects", "hosts", "idle_after"], findings);
+            let keys = ["listen", "imds_v1", "keychain", "projects", "hosts", "idle_after", "endpoint"];
+            root.only(&keys, findings);
             if let Some(project) = root.array("projects", findings).first() {
                 project.wrong(
                     "roots to search are not supported by this version: a project is found when a \
@@ -59,7 +67,10 @@ impl Config {
             }
             let default = Self::default();
             Self {
-                listen: root.get("listen").map_or(default.listen, |value| read_listen(value, findings)),
+                listen: root
+                    .get("listen")
+                    .map_or(default.listen, |value| read_addresses(value, loopback, EXAMPLE, findings)),
+                remote: read_remote(root, findings),
                 imds_v1: root.boolean("imds_v1", findings).unwrap_or(default.imds_v1),
                 hosts: read_hosts(root, findings),
                 keychain: root
@@ -72,20 +83,36 @@ impl Config {
     }
 }
 
-fn read_listen(value: Value<'_>, findings: &mut Findings<'_>) -> Vec<SocketAddr> {
+/// `[endpoint.remote]`: its `addresses` are both where to listen and the word that others may.
+fn read_remote(root: Table<'_>, findings: &mut Findings<'_>) -> Vec<SocketAddr> {
+    let Some(endpoint) = root.table("endpoint", findings) else { return Vec::new() };
+    endpoint.only(&["remote"], findings);
+    let Some(remote) = endpoint.table("remote", findings) else { return Vec::new() };
+    remote.only(&["addresses"], findings);
+    let addresses = remote.required("addresses", "addresses = [\"172.17.0.1:9254\"]", findings);
+    addresses.map_or_else(Vec::new, |value| {
+        read_addresses(value, address, "name one, or leave [endpoint.remote] out", findings)
+    })
+}
+
+fn read_addresses(
+    value: Value<'_>,
+    form: fn(&str) -> Result<SocketAddr, &'static str>,
+    example: &str,
+    findings: &mut Findings<'_>,
+) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     let Some(items) = value.array(findings) else {
         return addresses;
     };
     if items.is_empty() {
-        let hint = Some("write listen = [\"127.0.0.1:9254\"], or leave the key out".to_owned());
-        value.wrong("there is no address to listen on", hint, findings);
+        value.wrong("there is no address to listen on", Some(example.to_owned()), findings);
     }
     if let Some(excess) = items.get(LISTEN) {
         excess.wrong(format_args!("at most {LISTEN} addresses can be listened on"), None, findings);
     }
     for item in items {
-        let Some(address) = item.parsed(loopback, findings) else {
+        let Some(address) = item.parsed(form, findings) else {
             continue;
         };
         if addresses.contains(&address) {
@@ -97,16 +124,18 @@ fn read_listen(value: Value<'_>, findings: &mut Findings<'_>) -> Vec<SocketAddr>
     addresses
 }
 
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an address with a port, such as \"127.0.0.1:9254\" or \"[::1]:9254\"")
+}
+
 /// An address and port that only this machine can reach.
 fn loopback(text: &str) -> Result<SocketAddr, &'static str> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| "expected an address with a port, such as \"127.0.0.1:9254\" or \"[::1]:9254\"")?;
+    let address = address(text)?;
     if address.ip().is_loopback() {
         Ok(address)
     } else {
-        Err("brokerd serves this machine only, and other machines could reach this address: use \
-             127.0.0.1 or [::1]")
+        Err("other machines could reach this address: use 127.0.0.1 or [::1]; for containers name it in \
+             [endpoint.remote] addresses, where only container credentials with tokens are served")
     }
 }
 
@@ -168,6 +197,7 @@ mod tests {
     fn every_key_has_a_default() {
         let default = Config {
             listen: vec!["127.0.0.1:9254".parse().unwrap()],
+            remote: vec![],
             imds_v1: false,
             hosts: vec![],
             keychain: KeychainSetting::Auto,
@@ -189,11 +219,13 @@ mod tests {
     #[test]
     fn reads_every_key() {
         let text = "listen = [\"127.0.0.2:0\", \"[::1]:9254\"]\nimds_v1 = true\nhosts = \
-         [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\n";
+         [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\n\
+         [endpoint.remote]\naddresses = [\"172.17.0.1:9254\", \"[fd00::1]:80\"]\n";
         assert_eq!(
             parse(text),
             Ok(Config {
                 listen: vec!["127.0.0.2:0".parse().unwrap(), "[::1]:9254".parse().unwrap()],
+                remote: vec!["172.17.0.1:9254".parse().unwrap(), "[fd00::1]:80".parse().unwrap()],
                 imds_v1: true,
                 hosts: vec!["host.docker.internal".into(), "a-1".into()],
                 keychain: KeychainSetting::Fixed(Keychain::Keyutils),
@@ -205,8 +237,9 @@ mod tests {
     #[test]
     fn names_each_fault() {
         const FORM: &str = "expected an address with a port, such as \"127.0.0.1:9254\" or \"[::1]:9254\"";
-        const HERE: &str = "brokerd serves this machine only, and other machines could reach this \
-                            address: use 127.0.0.1 or [::1]";
+        const HERE: &str = "other machines could reach this address: use 127.0.0.1 or [::1]; for containers \
+                            name it in [endpoint.remote] addresses, where only container credentials with \
+                            tokens are served";
         const HOST: &str = "expected a host name: lower-case letters, digits, - and dots, without a port";
         let many = (1..=9).map(|port| format!("\"127.0.0.1:{port}\"")).collect::<Vec<_>>().join(", ");
         for (text, expected) in [
@@ -270,6 +303,20 @@ mod tests {
                  found when a process in \
                  it asks (write projects = [])"
                     .to_owned(),
+            ),
+            (
+                "[endpoint]\nremot = {}\n[endpoint.remote]\naddress = []\n",
+                "2:1: unknown key `remot` (did you mean \"remote\"?)\n\
+                 config.toml:3:1: missing key `addresses` (add addresses = [\"172.17.0.1:9254\"])\n\
+                 config.toml:4:1: unknown key `address` (did you mean \"addresses\"?)"
+                    .to_owned(),
+            ),
+            (
+                "[endpoint.remote]\naddresses = [\"172.17.0.1\", \"0.0.0.0:1\", \"0.0.0.0:1\"]\n",
+                format!(
+                    "2:14: `addresses`: {FORM}\nconfig.toml:2:41: `addresses`: the address is listed twice \
+                     (keep one of the two)"
+                ),
             ),
             ("imdsv1 = true", "1:1: unknown key `imdsv1` (did you mean \"imds_v1\"?)".to_owned()),
         ] {

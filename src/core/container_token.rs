@@ -22,6 +22,7 @@ use super::caller::ProcessId;
 use super::catalog::Catalog;
 use super::decision::{Decision, Matched, profile, usable};
 use super::duration::{DurationError, parse_duration};
+use super::lasting::Lasting;
 use super::moment::Timestamp;
 use super::name::{App, ProfileName, Region, Stage};
 use super::refusal::Refusal;
@@ -50,9 +51,6 @@ pub fn checked(length: Duration) -> Result<Duration, LengthError> {
     let may_be = !length.is_zero() && length <= LONGEST;
     may_be.then_some(length).ok_or(LengthError::Outside)
 }
-
-/// The form of the files that hold the list; raised when it changes.
-const FORM: u32 = 1;
 
 /// The text of a token, from 32 random bytes: 43 characters that every header takes.
 pub fn text(bytes: &Zeroizing<[u8; 32]>) -> Zeroizing<String> {
@@ -271,36 +269,16 @@ impl ContainerToken {
 }
 
 /// The tokens.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TokenList {
     tokens: Vec<ContainerToken>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    form: u32,
-    tokens: Vec<ContainerToken>,
+impl Lasting for TokenList {
+    const WHAT: &'static str = "a list of tokens";
 }
 
 impl TokenList {
-    /// Reads the text that [`TokenList::to_text`] made. The error says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let stored: Stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if stored.form != FORM {
-            return Err(format!("it has form {}, and this version reads form {FORM}", stored.form));
-        }
-        Ok(Self { tokens: stored.tokens })
-    }
-
-    /// The list as text, for its file.
-    pub fn to_text(&self) -> String {
-        let stored = Stored { form: FORM, tokens: self.tokens.clone() };
-        let mut text = serde_json::to_string_pretty(&stored).unwrap_or_default();
-        text.push('\n');
-        text
-    }
-
     /// Adds a token, in place of one of the same name.
     pub fn set(&mut self, token: ContainerToken) {
         self.tokens.retain(|known| known.id != token.id);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::allowed::{AllowList, AllowedProject, RepositoryPlace};
+use super::audit::Way;
 use super::catalog::{AccessRole, Application, Catalog, Profile, Unmatched};
 use super::fault::Fault;
 use super::name::{App, Org, Region, Stage};
@@ -104,6 +105,11 @@ impl Decision {
     /// The name of the role as the endpoint shows it. Neither part holds a dot, so it can be taken apart again.
     pub fn role_name(&self) -> String {
         role_name(&self.app, &self.stage)
+    }
+
+    /// Why it is not served by this way, if so.
+    pub fn unserved(&self, way: Way) -> Option<Refusal> {
+        (self.profile.short && way.is_imds()).then(|| Refusal::Short { profile: self.profile.name.clone() })
     }
 
     /// Why a process that was given this may not have it any more, if so: its project was denied, or the catalog

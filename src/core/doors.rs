@@ -5,17 +5,20 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, Uri};
 
 use super::token::TOKEN_HEADER;
 
-/// Headers that only a proxy adds.
-const FORWARDED: [&str; 6] =
-    ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via"];
-/// Headers that only a browser adds, and that a page cannot leave out.
-const BROWSER: [&str; 6] =
-    ["origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-user"];
+/// Headers that only a proxy adds, and how others of them begin.
+const FORWARDED: [&str; 3] = ["x-real-ip", "forwarded", "via"];
+const FORWARDED_FORM: &str = "x-forwarded-";
+/// Headers that only a browser adds, and that a page cannot leave out, and how others of them begin (Fetch standard,
+/// "forbidden request-header").
+const BROWSER: [&str; 2] = ["origin", "referer"];
+const BROWSER_FORM: &str = "sec-";
+/// How headers begin that are meant for a proxy (RFC 9110, section 11.7).
+const PROXY_FORM: &str = "proxy-";
 
 /// Why a request is refused at the door. Always answered with 400, the one status that makes every SDK stop
 /// instead of falling back to IMDSv1.
@@ -26,12 +29,12 @@ pub enum Shut {
     Host,
     /// A request that was forwarded.
     #[error("it was forwarded by something else ({0} header)")]
-    Forwarded(&'static str),
+    Forwarded(String),
     /// A request of a web page.
     #[error("it comes from a web page ({0} header)")]
-    Browser(&'static str),
-    /// An absolute-form or authority-form target, which is how a client speaks to a proxy.
-    #[error("its target is meant for a proxy")]
+    Browser(String),
+    /// An absolute-form or authority-form target, or a header for a proxy.
+    #[error("it is meant for a proxy")]
     Proxy,
     /// Two tokens, or two lengths: nobody can say which one counts.
     #[error("its {0} header is ambiguous")]
@@ -51,21 +54,27 @@ impl Doors {
         Self { hosts }
     }
 
-    /// Looks at the target and the headers of a request.
-    pub fn check(&self, target: &Uri, headers: &HeaderMap) -> Result<(), Shut> {
+    /// Looks at the target and the headers of a request. `here` is the address that it came to, where that is one that
+    /// other machines can reach: it is this endpoint too.
+    pub fn check(&self, target: &Uri, headers: &HeaderMap, here: Option<IpAddr>) -> Result<(), Shut> {
         if target.scheme().is_some() || target.authority().is_some() {
             return Err(Shut::Proxy);
         }
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|value| value.to_str().ok()).ok_or(Shut::Host)?;
-        if hosts.next().is_some() || !self.is_ours(host) {
+        if hosts.next().is_some() || !self.is_ours(host, here) {
             return Err(Shut::Host);
         }
-        if let Some(name) = FORWARDED.into_iter().find(|name| headers.contains_key(*name)) {
-            return Err(Shut::Forwarded(name));
-        }
-        if let Some(name) = BROWSER.into_iter().find(|name| headers.contains_key(*name)) {
-            return Err(Shut::Browser(name));
+        for name in headers.keys().map(HeaderName::as_str) {
+            if FORWARDED.contains(&name) || name.starts_with(FORWARDED_FORM) {
+                return Err(Shut::Forwarded(name.to_owned()));
+            }
+            if BROWSER.contains(&name) || name.starts_with(BROWSER_FORM) {
+                return Err(Shut::Browser(name.to_owned()));
+            }
+            if name.starts_with(PROXY_FORM) {
+                return Err(Shut::Proxy);
+            }
         }
         if headers.get_all(TOKEN_HEADER).iter().count() > 1 {
             return Err(Shut::Ambiguous(TOKEN_HEADER));
@@ -77,10 +86,14 @@ impl Doors {
         Ok(())
     }
 
-    fn is_ours(&self, host: &str) -> bool {
+    fn is_ours(&self, host: &str, here: Option<IpAddr>) -> bool {
         let Some(name) = without_port(host) else { return false };
         if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            return address.to_canonical().is_loopback() || address == IpAddr::from([169, 254, 169, 254]);
+            let address = address.to_canonical();
+            let here = here.map(|here| here.to_canonical());
+            return address.is_loopback()
+                || address == IpAddr::from([169, 254, 169, 254])
+                || here == Some(address);
         }
         let name = name.to_ascii_lowercase();
         name == "localhost" || self.hosts.contains(&name)
@@ -100,7 +113,7 @@ fn without_port(host: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{HeaderName, HeaderValue};
+    use http::header::HeaderValue;
 
     use super::*;
 
@@ -112,7 +125,7 @@ mod tests {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        Doors::new(vec!["broker.internal".into()]).check(&target.parse().unwrap(), &map)
+        Doors::new(vec!["broker.internal".into()]).check(&target.parse().unwrap(), &map, None)
     }
 
     #[test]
@@ -147,13 +160,25 @@ mod tests {
 
     #[test]
     fn forwarded_and_browser_headers_shut_the_door_in_any_case() {
-        for name in ["X-Forwarded-For", "x-FORWARDED-for", "Forwarded", "Via", "X-Real-IP"] {
+        for name in
+            ["X-Forwarded-For", "x-FORWARDED-for", "X-Forwarded-Server", "Forwarded", "Via", "X-Real-IP"]
+        {
             let found = check("/latest", &[("Host", "localhost"), (name, "")]);
             assert!(matches!(found, Err(Shut::Forwarded(_))), "{name}: {found:?}");
         }
-        for name in ["Origin", "Referer", "Sec-Fetch-Site", "sec-fetch-MODE", "Sec-Fetch-Dest"] {
+        for name in ["Origin", "Referer", "Sec-Fetch-Site", "sec-fetch-MODE", "Sec-Fetch-Dest", "Sec-CH-UA"] {
             let found = check("/latest", &[("Host", "localhost"), (name, "null")]);
             assert!(matches!(found, Err(Shut::Browser(_))), "{name}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_is_a_host_only_there() {
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("172.17.0.1:9254"))]);
+        for (here, open) in [(None, false), (Some("172.17.0.1"), true), (Some("172.17.0.2"), false)] {
+            let here = here.map(|here| here.parse().unwrap());
+            let found = Doors::default().check(&"/latest".parse().unwrap(), &headers, here);
+            assert_eq!(found.is_ok(), open, "{here:?}");
         }
     }
 
@@ -161,6 +186,9 @@ mod tests {
     fn targets_for_a_proxy_and_doubled_headers_shut_the_door() {
         assert_eq!(check("http://127.0.0.1/latest", &[("Host", "127.0.0.1")]), Err(Shut::Proxy));
         assert_eq!(check("127.0.0.1:80", &[("Host", "127.0.0.1")]), Err(Shut::Proxy));
+        for name in ["Proxy-Connection", "proxy-authorization"] {
+            assert_eq!(check("/latest", &[("Host", "127.0.0.1"), (name, "x")]), Err(Shut::Proxy));
+        }
         for (first, second) in [
             ((TOKEN_HEADER, "a"), (TOKEN_HEADER, "a")),
             (("content-length", "0"), ("transfer-encoding", "chunked")),

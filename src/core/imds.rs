@@ -6,8 +6,9 @@
 mod document;
 mod page;
 mod route;
+mod version;
 
 pub(in crate::core) use document::object;
-pub use document::{InstanceFacts, credentials, identity_document, info};
+pub use document::{InstanceFacts, credentials, domain, identity_document, info};
 pub use page::page;
 pub use route::{Leaf, Miss, Route, route};

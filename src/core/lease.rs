@@ -11,25 +11,41 @@ pub enum Lease {
     Fresh,
     /// Served, and a new one is fetched meanwhile.
     Due,
+    /// Served only where a new one cannot be had in time: it has less left than AWS SDKs count on.
+    Low,
     /// Never served.
     Expired,
 }
+
+/// What is left at least of a session that is served, whenever STS can give another. botocore takes what has less
+/// left than this to be valid for longer than it is.
+const LEAST: Duration = Duration::from_mins(25);
 
 /// The state at `now` of a session that lives from `issued` to `expires`.
 ///
 /// It is due from half of its life on. AWS SDKs refresh when 5 to 25 minutes are left, and botocore declares
 /// anything with less than about 25 minutes to be valid for longer than it is: half of an hour, the shortest
-/// life a profile may ask for, stays clear of that.
+/// life a profile may ask for unless it is short, stays clear of that. Once less than these 25 minutes are left, or
+/// of a session that never had twice as much a third of its life, it is low.
 ///
 /// A wall clock that went back before `issued` makes the session due, since nothing can be said of its age.
 pub fn lease(issued: Timestamp, expires: Timestamp, now: Timestamp) -> Lease {
     if now >= expires {
         Lease::Expired
-    } else if now < issued || now >= half_life(issued, expires) {
+    } else if now < issued {
+        Lease::Due
+    } else if expires.remaining(now) < least(expires.remaining(issued)) {
+        Lease::Low
+    } else if now >= half_life(issued, expires) {
         Lease::Due
     } else {
         Lease::Fresh
     }
+}
+
+/// Below what is left a session of this life is low. One that is short cannot have 25 minutes left for most of its life.
+fn least(life: Duration) -> Duration {
+    if life >= LEAST * 2 { LEAST } else { life / 3 }
 }
 
 /// The moment from which a session is due.
@@ -57,18 +73,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_hour_is_fresh_then_due_then_expired() {
+    fn an_hour_is_fresh_then_due_then_low_then_expired() {
         let (issued, expires) = (Timestamp(1000), Timestamp(4600));
         for (now, expected) in [
             (1000, Lease::Fresh),
             (2799, Lease::Fresh),
             (2800, Lease::Due),
-            (4599, Lease::Due),
+            (3100, Lease::Due),
+            (3101, Lease::Low),
+            (4599, Lease::Low),
             (4600, Lease::Expired),
             (9999, Lease::Expired),
             (999, Lease::Due),
         ] {
             assert_eq!(lease(issued, expires, Timestamp(now)), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn at_least_25_minutes_are_left_of_what_is_not_low_but_of_short_sessions_a_third() {
+        for (life, low_from) in [(12 * 3600, 12 * 3600 - 1499), (3000, 1501), (2999, 2000), (900, 601)] {
+            let (issued, expires) = (Timestamp(0), Timestamp(life));
+            assert_ne!(lease(issued, expires, Timestamp(low_from - 1)), Lease::Low, "{life}");
+            assert_eq!(lease(issued, expires, Timestamp(low_from)), Lease::Low, "{life}");
         }
     }
 

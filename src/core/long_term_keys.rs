@@ -3,7 +3,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 /// Why a text is no long-term keys. It is never quoted.
@@ -25,6 +24,23 @@ pub enum KeysError {
     /// The second is no secret access key.
     #[error("the secret access key is none: it has 40 letters, digits, + and /")]
     SecretAccessKey,
+}
+
+/// The JSON of `aws iam create-access-key`, or of a `credential_process`.
+#[derive(Deserialize)]
+struct Given {
+    #[serde(rename = "AccessKey")]
+    access_key: Option<GivenKeys>,
+    #[serde(flatten)]
+    keys: GivenKeys,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GivenKeys {
+    access_key_id: Option<String>,
+    secret_access_key: Option<Zeroizing<String>>,
+    session_token: Option<Zeroizing<String>>,
 }
 
 /// An access key of an IAM user (AWS IAM user guide, "Manage access keys for IAM users"). Wiped when dropped.
@@ -63,13 +79,15 @@ impl LongTermKeys {
     pub fn parse(text: &str) -> Result<Self, KeysError> {
         let text = text.trim();
         if text.starts_with('{') {
-            let json: Value = serde_json::from_str(text).map_err(|_| KeysError::Form)?;
-            let keys = json.get("AccessKey").unwrap_or(&json);
-            if keys.get("SessionToken").is_some_and(|token| !token.is_null()) {
+            let given: Given = serde_json::from_str(text).map_err(|_| KeysError::Form)?;
+            let keys = given.access_key.unwrap_or(given.keys);
+            if keys.session_token.is_some() {
                 return Err(KeysError::Temporary);
             }
-            let part = |name: &str| keys.get(name).and_then(Value::as_str).ok_or(KeysError::Form);
-            return Self::new(part("AccessKeyId")?, part("SecretAccessKey")?);
+            let (Some(id), Some(secret)) = (keys.access_key_id, keys.secret_access_key) else {
+                return Err(KeysError::Form);
+            };
+            return Self::new(&id, &secret);
         }
         match text.lines().map(str::trim).collect::<Vec<_>>()[..] {
             [id, secret] => Self::new(id, secret),

@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::ProcessId;
 use super::duration::{DurationError, parse_duration};
+use super::lasting::Lasting;
 use super::moment::Timestamp;
 use super::name::{App, Stage};
 
-/// The form of the file that holds the list; raised when it changes.
-const FORM: u32 = 1;
 /// No pin lasts longer: what was typed the day before is forgotten.
 const LONGEST: Duration = Duration::from_hours(24);
 /// How long a terminal's pin lasts, if the terminal does, where nobody says.
@@ -122,39 +121,19 @@ pub struct Pin {
 }
 
 /// The pins.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PinList {
     pins: Vec<Pin>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    form: u32,
-    pins: Vec<Pin>,
+impl Lasting for PinList {
+    const WHAT: &'static str = "a list of pins";
 }
 
 impl PinList {
     /// No pins.
     pub const fn new() -> Self {
         Self { pins: Vec::new() }
-    }
-
-    /// Reads the text that [`PinList::to_text`] made. The error says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let stored: Stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if stored.form != FORM {
-            return Err(format!("it has form {}, and this version reads form {FORM}", stored.form));
-        }
-        Ok(Self { pins: stored.pins })
-    }
-
-    /// The list as text, for its file.
-    pub fn to_text(&self) -> String {
-        let stored = Stored { form: FORM, pins: self.pins.clone() };
-        let mut text = serde_json::to_string_pretty(&stored).unwrap_or_default();
-        text.push('\n');
-        text
     }
 
     /// Adds a pin in place of an earlier one of the same place and application.

@@ -4,6 +4,7 @@
 //! `brokerctl` say so instead of misunderstanding each other.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -298,6 +299,9 @@ pub struct Status {
     pub now: Timestamp,
     /// Where it listens, as `http://address:port/`.
     pub endpoints: Vec<String>,
+    /// The sockets behind them, and those that others can reach.
+    #[serde(default)]
+    pub sockets: Vec<EndpointSocket>,
     /// Whether IMDSv1 is switched on, and how often it was used.
     pub imds_v1: ImdsV1,
     /// The catalog.
@@ -324,12 +328,35 @@ pub struct Status {
 }
 
 /// The use of IMDSv1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImdsV1 {
     /// Whether it is switched on.
     pub enabled: bool,
     /// Requests without a token, served or not.
     pub requests: u64,
+    /// The programs that made them, those that made most first.
+    #[serde(default)]
+    pub clients: Vec<TokenlessClient>,
+}
+
+/// A program that asks without a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenlessClient {
+    /// Its name; `unknown` for those that could not be looked at, `others` for those beyond the first 64.
+    pub program: String,
+    /// How often it did.
+    pub requests: u64,
+}
+
+/// A socket of the endpoint. Whoever sees who listens at its address can tell whether that is brokerd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointSocket {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its inode.
+    pub inode: u64,
+    /// Whether others than this machine's processes can reach it, so that only container credentials are served there.
+    pub remote: bool,
 }
 
 /// The state of the catalog.

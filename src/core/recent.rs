@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lasting::Lasting;
 use super::moment::Timestamp;
 use super::name::Stage;
 
-/// The form of the file that holds the list; raised when it changes.
-const FORM: u32 = 1;
 /// What was not used for so long is not fetched ahead any more.
 const LATELY: Duration = Duration::from_hours(7 * 24);
+/// So many are kept at most, those used last.
+const MOST: usize = 128;
 /// How exactly the last use is kept: the file is not written again for less.
 const COARSE: Duration = Duration::from_hours(1);
 
@@ -28,36 +29,16 @@ pub struct RecentStage {
 }
 
 /// The list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Recent {
     stages: Vec<RecentStage>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    form: u32,
-    stages: Vec<RecentStage>,
+impl Lasting for Recent {
+    const WHAT: &'static str = "a list of the stages used lately";
 }
 
 impl Recent {
-    /// Reads the text that [`Recent::to_text`] made. The error says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let stored: Stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if stored.form != FORM {
-            return Err(format!("it has form {}, and this version reads form {FORM}", stored.form));
-        }
-        Ok(Self { stages: stored.stages })
-    }
-
-    /// The list as text, for its file.
-    pub fn to_text(&self) -> String {
-        let stored = Stored { form: FORM, stages: self.stages.clone() };
-        let mut text = serde_json::to_string_pretty(&stored).unwrap_or_default();
-        text.push('\n');
-        text
-    }
-
     /// Notes that a stage was used.
     pub fn note(&mut self, config: &Path, stage: &Stage, moment: Timestamp) {
         match self.stages.iter_mut().find(|known| known.config == config && known.stage == *stage) {
@@ -70,16 +51,27 @@ impl Recent {
         }
     }
 
-    /// Drops what was not used lately, seen from `now`.
+    /// Drops what was not used lately, seen from `now`, and what is too much.
     pub fn forget(&mut self, now: Timestamp) {
         self.stages.retain(|known| known.last_used.after(LATELY) > now);
+        self.stages.sort_by_key(|known| std::cmp::Reverse(known.last_used));
+        self.stages.truncate(MOST);
     }
 
-    /// All of them, the one used last first.
-    pub fn iter(&self) -> impl Iterator<Item = &RecentStage> {
+    /// The ones used last, the last one first: at most this many, and at most two of a project. Pull requests and
+    /// experiments leave stages behind that nobody will ask for again.
+    pub fn newest(&self, most: usize) -> Vec<&RecentStage> {
+        const OF_A_PROJECT: usize = 2;
         let mut stages: Vec<_> = self.stages.iter().collect();
         stages.sort_by_key(|known| std::cmp::Reverse(known.last_used));
-        stages.into_iter()
+        let mut newest: Vec<&RecentStage> = Vec::new();
+        for stage in stages {
+            let of_project = newest.iter().filter(|known| known.config == stage.config).count();
+            if newest.len() < most && of_project < OF_A_PROJECT {
+                newest.push(stage);
+            }
+        }
+        newest
     }
 }
 
@@ -102,12 +94,23 @@ mod tests {
         recent.note(shop, &stage("dev"), Timestamp(1000 + 3599));
         assert_eq!(recent, before, "an hour more or less makes no difference");
         recent.note(shop, &stage("dev"), Timestamp(1000 + 3600));
-        let order: Vec<_> =
-            recent.iter().map(|known| (known.config.as_path(), known.stage.as_str())).collect();
+        let order: Vec<_> = recent
+            .newest(9)
+            .into_iter()
+            .map(|known| (known.config.as_path(), known.stage.as_str()))
+            .collect();
         assert_eq!(order, [(shop, "dev"), (blog, "dev"), (shop, "prod")]);
         assert_eq!(Recent::parse(&recent.to_text()), Ok(recent.clone()));
+        assert_eq!(recent.newest(1).len(), 1);
+        recent.note(shop, &stage("qa"), Timestamp(9000));
+        assert_eq!(recent.newest(9).len(), 3, "two of a project");
         recent.forget(Timestamp(3000 + 7 * 24 * 3600));
-        assert_eq!(recent.iter().count(), 1);
+        assert_eq!(recent.newest(9).len(), 2);
+        for number in 0..500 {
+            recent.note(blog, &stage(&format!("s{number}")), Timestamp(20_000 + number));
+        }
+        recent.forget(Timestamp(20_000));
+        assert_eq!(recent.stages.len(), MOST);
         for text in ["", "{}", "{\"form\":2,\"stages\":[]}", "{\"form\":1,\"stages\":[{\"stage\":\"x\"}]}"] {
             assert!(Recent::parse(text).is_err(), "{text}");
         }

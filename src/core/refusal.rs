@@ -133,6 +133,14 @@ pub enum Refusal {
         /// What it uses.
         what: Vec<String>,
     },
+    /// The profile's sessions are too short for a metadata service.
+    #[error(
+        "sessions of profile {profile} are short, and AWS SDKs take what a metadata service gives to be valid for longer than it is"
+    )]
+    Short {
+        /// The profile.
+        profile: ProfileName,
+    },
     /// The catalog that is in force cannot be read and there is no earlier one.
     #[error("there is no catalog in force: {why}")]
     NoCatalog {
@@ -246,6 +254,10 @@ impl Refusal {
             }
             Self::NoAccessRole { profile } => format!("add [profiles.{profile}.access_role] to the catalog"),
             Self::NotEnforced { .. } => "take it out of the profile if it may be used without".to_owned(),
+            Self::Short { .. } => {
+                "credential_process = brokerctl credential-process in ~/.aws/config, or brokerctl exec"
+                    .to_owned()
+            }
             Self::NoCatalog { .. } => "brokerd --check".to_owned(),
             Self::Ended { .. } => "start the process again".to_owned(),
             Self::TokenEnded { .. } | Self::UnknownToken => {

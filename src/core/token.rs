@@ -5,6 +5,7 @@
 //! be that process; see [`crate::edges::peer`].
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -78,17 +79,30 @@ pub struct TokenKeys {
     pub current: TokenKey,
     /// Since when it does.
     pub made: Timestamp,
-    /// What sealed them before: its tokens are opened still.
-    pub previous: Option<TokenKey>,
+    /// What sealed them before, the last one first: their tokens are opened still.
+    pub earlier: Vec<EarlierKey>,
+}
+
+/// A key that seals no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierKey {
+    /// The key.
+    pub key: TokenKey,
+    /// Until when tokens that it sealed may be good.
+    pub until: Timestamp,
 }
 
 impl TokenKeys {
-    /// How long a key seals. A token lives for 6 hours at most, so the one before is enough.
+    /// How long a key seals.
     const TERM: Duration = Duration::from_hours(24);
+    /// How long a token lives at most.
+    const TOKEN: Duration = Duration::from_hours(6);
+    /// So many earlier keys are kept at most: a daemon that starts over and over must not gather them.
+    const MOST: usize = 8;
 
     /// Keys that begin with this one.
     pub fn new(current: TokenKey, now: Timestamp) -> Self {
-        Self { current, made: now, previous: None }
+        Self { current, made: now, earlier: Vec::new() }
     }
 
     /// The keys to use at `now`: these, or `fresh` with the current one before it where that has served its term.
@@ -100,7 +114,10 @@ impl TokenKeys {
     /// These keys, followed by another one that seals from now on.
     #[must_use]
     pub fn before(self, next: TokenKey, now: Timestamp) -> Self {
-        Self { current: next, made: now, previous: Some(self.current) }
+        let last = EarlierKey { key: self.current, until: now.after(Self::TOKEN) };
+        let earlier = self.earlier.into_iter().filter(|earlier| earlier.until > now);
+        let earlier = std::iter::once(last).chain(earlier).take(Self::MOST).collect();
+        Self { current: next, made: now, earlier }
     }
 }
 
@@ -110,19 +127,20 @@ pub struct Sealer {
     /// the boot clock begin anew with each.
     bound_to: Vec<u8>,
     keys: RwLock<Arc<Ciphers>>,
+    has_sealed: AtomicBool,
 }
 
 /// The keys, ready for use.
 struct Ciphers {
     keys: TokenKeys,
     sealing: LessSafeKey,
-    /// Tried after the sealing one.
-    opening: Option<LessSafeKey>,
+    /// In the order in which they are tried after the sealing one.
+    opening: Vec<LessSafeKey>,
 }
 
 impl Ciphers {
     fn new(keys: TokenKeys) -> Self {
-        let opening = keys.previous.as_ref().map(TokenKey::cipher);
+        let opening = keys.earlier.iter().map(|earlier| earlier.key.cipher()).collect();
         Self { sealing: keys.current.cipher(), opening, keys }
     }
 }
@@ -131,7 +149,7 @@ impl Sealer {
     /// A sealer with these keys, bound to a text that names this boot of the machine.
     pub fn new(keys: TokenKeys, boot_id: &str) -> Self {
         let bound_to = format!("brokerd token {boot_id}").into_bytes();
-        Self { bound_to, keys: RwLock::new(Arc::new(Ciphers::new(keys))) }
+        Self { bound_to, keys: RwLock::new(Arc::new(Ciphers::new(keys))), has_sealed: AtomicBool::new(false) }
     }
 
     /// The keys, for keeping them.
@@ -142,6 +160,11 @@ impl Sealer {
     /// Takes other keys instead of the present ones.
     pub fn change(&self, keys: TokenKeys) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ciphers::new(keys));
+    }
+
+    /// Whether it has made a token.
+    pub fn has_sealed(&self) -> bool {
+        self.has_sealed.load(Ordering::Relaxed)
     }
 
     fn ciphers(&self) -> Arc<Ciphers> {
@@ -161,6 +184,7 @@ impl Sealer {
         sealed.extend(nonce);
         let aad = Aad::from(self.bound_to.as_slice());
         #[allow(clippy::expect_used, reason = "sealing fails only for bodies of gigabytes")]
+        self.has_sealed.store(true, Ordering::Relaxed);
         self.ciphers()
             .sealing
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut body)
@@ -237,9 +261,24 @@ mod tests {
         assert_eq!(keys.clone().at(Timestamp(1000 + day - 1), second.clone()), keys);
         let next = keys.clone().at(Timestamp(1000 + day), second.clone());
         let made = Timestamp(1000 + day);
-        assert_eq!(next, TokenKeys { current: second.clone(), made, previous: Some(first) });
+        let before = EarlierKey { key: first, until: made.after(Duration::from_hours(6)) };
+        assert_eq!(next, TokenKeys { current: second.clone(), made, earlier: vec![before] });
         // A clock that went back says nothing of the key's age.
         assert_eq!(next.at(Timestamp(0), third.clone()).current, third);
+    }
+
+    #[test]
+    fn earlier_keys_open_for_as_long_as_their_tokens_may_live_and_are_not_gathered() {
+        let key = |number| TokenKey::new([number; 32]);
+        let mut keys = TokenKeys::new(key(0), Timestamp(0));
+        for number in 1..=20 {
+            keys = keys.before(key(number), Timestamp(i64::from(number)));
+        }
+        let kept: Vec<_> = keys.earlier.iter().map(|earlier| earlier.key.clone()).collect();
+        assert_eq!(kept, [19, 18, 17, 16, 15, 14, 13, 12].map(key));
+        let later = keys.before(key(99), Timestamp(19 + 6 * 3600));
+        let kept: Vec<_> = later.earlier.into_iter().map(|earlier| earlier.key).collect();
+        assert_eq!(kept, [20, 19].map(key));
     }
 
     #[test]
@@ -252,8 +291,11 @@ mod tests {
             assert_eq!(sealer.open(token.as_bytes(), BootTime(0)), Some(claims()));
         }
         sealer.change(sealer.keys().before(TokenKey::new([3; 32]), Timestamp(2)));
+        for token in [&first, &second] {
+            assert_eq!(sealer.open(token.as_bytes(), BootTime(0)), Some(claims()));
+        }
+        sealer.change(TokenKeys { earlier: Vec::new(), ..sealer.keys() });
         assert_eq!(sealer.open(first.as_bytes(), BootTime(0)), None);
-        assert_eq!(sealer.open(second.as_bytes(), BootTime(0)), Some(claims()));
     }
 
     #[test]

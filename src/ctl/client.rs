@@ -42,7 +42,7 @@ fn exchange(mut stream: &UnixStream, request: &Request) -> Result<Reply, Failure
     stream.set_read_timeout(Some(ANSWER))?;
     stream.set_write_timeout(Some(ANSWER))?;
     stream.write_all(&line(request)?)?;
-    let mut answer = Zeroizing::new(Vec::new());
+    let mut answer = Zeroizing::new(Vec::with_capacity(64 * 1024));
     BufReader::new(stream.take(MAX_REPLY as u64)).read_until(b'\n', &mut answer)?;
     if answer.is_empty() {
         return Err(not_running());

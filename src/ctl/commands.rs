@@ -6,20 +6,34 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::wanted::WantedOptions;
-use super::{client, explanation, paint, status as show};
+use super::{client, explanation, listeners, paint, status as show};
 use crate::core::protocol::{Reply, Request};
 use crate::edges::directories::Directories;
 use crate::edges::surroundings::shadows_of;
 
 pub(super) fn status(json: bool, wait: Option<Duration>) -> Result<(), Failure> {
     let reply = match wait {
-        Some(patience) => client::ask_patiently(&Request::Status, patience)?,
-        None => client::ask(&Request::Status)?,
+        Some(patience) => client::ask_patiently(&Request::Status, patience),
+        None => client::ask(&Request::Status),
     };
-    let Reply::Status(status) = reply else { return Err(unexpected()) };
-    if json { print_json(&status) } else { show::print(&status, &shadows_of(&status.endpoints)) }
+    let reply = reply.map_err(|failure| match (failure.kind, listeners::in_its_place()) {
+        (Kind::NotRunning, Some(other)) => {
+            Failure { message: format!("{}, and {other}", failure.message), ..failure }
+        }
+        _ => failure,
+    })?;
+    let Reply::Status(mut status) = reply else { return Err(unexpected()) };
+    let strangers = listeners::strangers(&status.sockets);
+    status.troubles.extend(strangers.iter().map(|stranger| stranger.sentence.clone()));
+    if json {
+        print_json(&status)?;
+    } else {
+        show::print(&status, &shadows_of(&status.endpoints))?;
+    }
+    let in_its_place = strangers.iter().any(|stranger| stranger.is_somebody);
+    if in_its_place { Err(listeners::refusal()) } else { Ok(()) }
 }
 
 pub(super) fn why(

@@ -51,7 +51,11 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     }
     if status.imds_v1.enabled || status.imds_v1.requests > 0 {
         let state = if status.imds_v1.enabled { "on" } else { "off" };
-        writeln!(out, "IMDSv1 is {state}; requests without a token: {}", status.imds_v1.requests)?;
+        let clients = status.imds_v1.clients.iter();
+        let clients: Vec<_> =
+            clients.map(|client| format!("{} {}", client.program, client.requests)).collect();
+        let clients = if clients.is_empty() { String::new() } else { format!(" ({})", clients.join(", ")) };
+        writeln!(out, "IMDSv1 is {state}; requests without a token: {}{clients}", status.imds_v1.requests)?;
     }
     writeln!(
         out,

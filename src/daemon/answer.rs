@@ -1,5 +1,6 @@
 //! Answers of the metadata endpoint, for one connection.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::callers::{Asking, Question};
+use super::endpoint::{Answer, end_with};
+use super::places::Place;
 use super::{Broker, container};
 use crate::core::audit::Way;
 use crate::core::caller::{ProcessId, Unidentified};
@@ -18,7 +21,7 @@ use crate::core::imds::{self, InstanceFacts, Leaf, Miss, Route};
 use crate::core::name::{App, Stage};
 use crate::core::refusal::{Refusal, RefusalClass};
 use crate::core::token::{Claims, TOKEN_HEADER, TTL_HEADER, parse_ttl};
-use crate::edges::peer::{Holding, Observer, Socket};
+use crate::edges::peer::{self, Holding, Observer, Socket};
 use crate::edges::{clock, random};
 
 /// AWS clients give up after a second, so an answer that needs STS waits less.
@@ -28,19 +31,20 @@ const SEARCH: Duration = Duration::from_millis(500);
 /// Stands in a role's name for a stage that cannot be told. No stage can be called that.
 const NO_STAGE: &str = "_unresolved";
 
-pub(super) type Answer = Response<Full<Bytes>>;
-
 /// The other end of a connection.
 #[derive(Debug)]
 pub(super) struct Client {
     socket: Socket,
     /// The process found or checked on this connection, and where it held the socket.
     holding: Mutex<Option<Holding>>,
+    place: Arc<Place>,
+    /// Whether its process has more connections than it may.
+    is_too_many: AtomicBool,
 }
 
 impl Client {
-    pub(super) fn new(socket: Socket) -> Self {
-        Self { socket, holding: Mutex::default() }
+    pub(super) fn new(socket: Socket, place: Arc<Place>) -> Self {
+        Self { socket, holding: Mutex::default(), place, is_too_many: AtomicBool::new(false) }
     }
 
     fn known(&self) -> Option<Holding> {
@@ -49,13 +53,14 @@ impl Client {
 
     fn learn(&self, holding: Holding) {
         *self.holding.lock().unwrap_or_else(PoisonError::into_inner) = Some(holding);
+        self.is_too_many.store(!self.place.belongs_to(holding.process), Ordering::Relaxed);
     }
 }
 
 /// Answers the requests of one connection.
 #[derive(Debug)]
 pub(super) struct Answerer {
-    pub(super) broker: Arc<Broker>,
+    broker: Arc<Broker>,
     client: Client,
 }
 
@@ -64,8 +69,12 @@ impl Answerer {
         Self { broker, client }
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let answer = self.answer_to(&request).await;
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let mut answer = self.answer_to(&request).await;
+        if self.client.is_too_many.load(Ordering::Relaxed) {
+            answer = status(StatusCode::SERVICE_UNAVAILABLE);
+            end_with(&mut answer);
+        }
         // The path holds a role name at most; headers hold tokens and are left out.
         tracing::debug!(method = %request.method(), path = request.uri().path(), status = answer.status().as_u16(), "answered");
         answer
@@ -73,12 +82,13 @@ impl Answerer {
 
     async fn answer_to(&self, request: &Request<Incoming>) -> Answer {
         let container_path = crate::core::container::path(request.uri().path());
-        if let Err(shut) = self.broker.doors.check(request.uri(), request.headers()) {
+        if let Err(shut) = self.broker.doors.check(request.uri(), request.headers(), None) {
             tracing::info!(%shut, "a request was refused at the door");
             return container_path.map_or_else(|| status(StatusCode::BAD_REQUEST), |_| container::shut());
         }
         if let Some(path) = container_path {
-            return self.container(path, request.method(), request.headers()).await;
+            let (method, headers) = (request.method(), request.headers());
+            return container::answer(&self.broker, Some(self), path, method, headers).await;
         }
         match imds::route(request.method(), request.uri().path()) {
             Ok(Route::Token) => self.token(request.headers()).await,
@@ -140,17 +150,26 @@ impl Answerer {
     /// By which way a request comes and whose it is; else the answer that refuses it.
     async fn way(&self, headers: &HeaderMap) -> Result<(Way, Result<ProcessId, Unidentified>), Answer> {
         let Some(token) = headers.get(TOKEN_HEADER) else {
-            self.broker.count_v1();
+            let found = tokio::time::timeout(SEARCH, self.identify()).await;
+            let process = found.unwrap_or_else(|_| Err(slow())).map(|holding| holding.process);
+            self.broker.tokenless.count(process.as_ref().ok().copied().and_then(peer::program));
             if !self.broker.config.imds_v1 {
                 return Err(status(StatusCode::UNAUTHORIZED));
             }
-            return Ok((Way::ImdsV1, self.identify().await.map(|holding| holding.process)));
+            return Ok((Way::ImdsV1, process));
         };
-        let claims = self.broker.sealer.open(token.as_bytes(), clock::boot_now());
+        let open = || self.broker.sealer.open(token.as_bytes(), clock::boot_now());
+        let mut claims = open();
+        if claims.is_none() {
+            // The key that sealed it may be on its way from the keychain.
+            self.broker.keeper.first_answer().await;
+            claims = open();
+        }
         let Some(claims) = claims else { return Err(status(StatusCode::UNAUTHORIZED)) };
         let Some(claimed) = claims.caller else {
             // Given when nobody knew to whom; perhaps it can be told now.
-            return Ok((Way::Imds, self.identify().await.map(|holding| holding.process)));
+            let found = tokio::time::timeout(SEARCH, self.identify()).await;
+            return Ok((Way::Imds, found.unwrap_or_else(|_| Err(slow())).map(|holding| holding.process)));
         };
         let known = self.client.known().filter(|known| known.process == claimed);
         let descriptor = known.map_or(claims.descriptor, |known| known.descriptor);
@@ -186,7 +205,7 @@ impl Answerer {
             Leaf::Credentials { name, extended } => {
                 self.credentials(way, process_of(&asking), asking, &name, extended).await
             }
-            Leaf::Info | Leaf::Region | Leaf::Zone | Leaf::IdentityDocument => match &asking.outcome.result {
+            _ => match &asking.outcome.result {
                 Ok(decision) => instance(&leaf, decision),
                 Err(refusal) => status(refused(refusal)),
             },
@@ -197,7 +216,9 @@ impl Answerer {
         match &asking.outcome.result {
             Ok(decision) => {
                 // The name needs no session; waiting here gives the credential request a second of its own.
-                let _ = self.broker.session(decision, PATIENCE).await;
+                if decision.unserved(way).is_none() {
+                    let _ = self.broker.session(decision, PATIENCE).await;
+                }
                 text(decision.role_name())
             }
             Err(refusal) if refusal.class() == RefusalClass::NoProject => {
@@ -244,6 +265,11 @@ impl Answerer {
     }
 }
 
+/// The search for a process took longer than its client would wait.
+fn slow() -> Unidentified {
+    Unidentified::System("the search for the process took too long".to_owned())
+}
+
 fn process_of(asking: &Asking) -> Option<ProcessId> {
     asking.caller.as_ref().map(|caller| caller.process)
 }
@@ -268,6 +294,9 @@ fn instance(leaf: &Leaf, decision: &Decision) -> Answer {
     let facts = InstanceFacts { role_name: &role_name, role: &decision.access_role.role_arn };
     match (leaf, &decision.region) {
         (Leaf::Info, _) => text(imds::info(facts, clock::now())),
+        (Leaf::InstanceId, _) => text(facts.instance_id()),
+        (Leaf::Partition, _) => text(facts.role.partition().to_owned()),
+        (Leaf::Domain, _) => text(imds::domain(facts.role.partition())),
         (Leaf::Region, Some(region)) => text(region.to_string()),
         (Leaf::Zone, Some(region)) => text(format!("{region}a")),
         (Leaf::IdentityDocument, Some(region)) => text(imds::identity_document(facts, region)),
@@ -295,7 +324,8 @@ fn body(content: Bytes) -> Answer {
     answer
 }
 
-fn status(code: StatusCode) -> Answer {
+/// The answer with a status and its page.
+pub(super) fn status(code: StatusCode) -> Answer {
     let mut answer = body(imds::page(code).into());
     *answer.status_mut() = code;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=iso-8859-1"));

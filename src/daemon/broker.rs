@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::core::allowed::AllowedProject;
 use crate::core::audit::{Record, Way};
 use crate::core::caller::{ProcessId, Unidentified};
 use crate::core::config::Config;
@@ -22,7 +23,7 @@ use crate::edges::keychain::Chosen;
 use crate::edges::peer::Observer;
 use crate::edges::state_file::StateFileError;
 use crate::edges::sts::Issuer;
-use crate::edges::{clock, random, user};
+use crate::edges::{clock, random, repository, user};
 
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
@@ -32,10 +33,14 @@ use super::pins::Pins;
 use super::projects::Projects;
 use super::refusals::Refusals;
 use super::sessions::{Session, Sessions};
+use super::tokenless::Tokenless;
 use super::tokens::Tokens;
 
 /// Fetching ahead waits so long for one session before it goes on to the next.
 const AHEAD: Duration = Duration::from_secs(5);
+
+/// A start fetches so many sessions ahead at most.
+const AHEAD_AT_MOST: usize = 16;
 
 /// What a broker is made of; tests put a stand-in where STS is.
 #[derive(Debug)]
@@ -93,6 +98,7 @@ pub struct Broker {
     pub(super) keeper: Keeper,
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
+    pub(super) tokenless: Tokenless,
     pub(super) started: Timestamp,
     pub(super) directories: Directories,
     user: String,
@@ -104,7 +110,6 @@ pub struct Broker {
 struct Counts {
     issues: AtomicU64,
     refusals: AtomicU64,
-    v1: AtomicU64,
     /// When a connection of another user was last written down, in seconds of the wall clock.
     stranger_noted: AtomicI64,
 }
@@ -135,6 +140,7 @@ impl Broker {
             pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
             audit: AuditLog::open(parts.directories.audit_file())?,
+            tokenless: Tokenless::default(),
             started: clock::now(),
             user: user::name(),
             counts: Counts::default(),
@@ -170,12 +176,16 @@ impl Broker {
         decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, IssueError> {
+        self.keeper.first_answer().await;
         self.sessions.get(&self.request(decision), Some(decision), patience).await
     }
 
-    /// Begins to ask for what a process will want in a moment.
+    /// Begins to ask for what a process will want over IMDS in a moment.
     pub(super) async fn prefetch(&self, process: ProcessId) {
-        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result {
+        self.keeper.first_answer().await;
+        if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result
+            && decision.unserved(Way::Imds).is_none()
+        {
             self.sessions.begin(&self.request(decision), decision);
         }
     }
@@ -192,20 +202,32 @@ impl Broker {
         }
     }
 
-    /// Fetches sessions for the stages that were used lately, so that the first request for one finds it there. One
-    /// after the other: a start is no reason to call STS a hundred times at once.
+    /// Fetches sessions for the stages that were used last, so that the first request for one finds it there. One after
+    /// the other, and none more of a source that gave none: a start is no reason to call STS a hundred times, nor to
+    /// ask somebody for a code over and over.
     pub(super) async fn prefetch_recent(&self) {
-        let catalog = self.catalogs.current().await;
-        if catalog.is_err() {
+        self.read_recent().await;
+        self.keeper.first_answer().await;
+        if self.catalogs.current().await.is_err() {
             return;
         }
-        let allowed = self.permissions.current();
-        for recent in self.recent().iter() {
-            let Some(project) = allowed.find(&recent.config, None) else { continue };
-            if let (Outcome { result: Ok(decision), .. }, _) =
-                self.plain_outcome(project, Some(&recent.stage)).await
+        let (allowed, recent) = (self.permissions.current(), self.recent());
+        let mut failing = Vec::new();
+        for recent in recent.newest(AHEAD_AT_MOST) {
+            let place = repository::place(&recent.config);
+            let Some(project) = allowed.find(&recent.config, place.as_ref()) else { continue };
+            // One entry may cover every worktree; this is the one that was used.
+            let project = AllowedProject { config: recent.config.clone(), ..project.clone() };
+            let (outcome, _) = self.plain_outcome(&project, Some(&recent.stage)).await;
+            let Ok(decision) = outcome.result else { continue };
+            if decision.unserved(Way::Imds).is_some() {
+                continue;
+            }
+            let source = decision.access_role.source.clone();
+            if !failing.contains(&source)
+                && !self.sessions.fetch_ahead(&self.request(&decision), &decision, AHEAD).await
             {
-                self.sessions.fetch_ahead(&self.request(&decision), &decision, AHEAD).await;
+                failing.push(source);
             }
         }
     }
@@ -225,7 +247,11 @@ impl Broker {
                 return Err(refusal.clone());
             }
         };
-        match self.still_wanted(decision, patience).await {
+        let session = match decision.unserved(way) {
+            None => self.still_wanted(decision, patience).await,
+            Some(refusal) => Err(refusal),
+        };
+        match session {
             Ok(session) => {
                 let (key, expires) = (session.credentials.access_key_id(), session.credentials.expires());
                 self.counts.issues.fetch_add(1, Ordering::Relaxed);
@@ -247,6 +273,7 @@ impl Broker {
         decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, Refusal> {
+        self.keeper.first_answer().await;
         if let Some(session) = self.sessions.begin(&self.request(decision), decision) {
             return Ok(session);
         }
@@ -289,15 +316,6 @@ impl Broker {
         }
         self.refusals.push(record.clone());
         self.audit.write(record);
-    }
-
-    /// Counts a request without a token.
-    pub(super) fn count_v1(&self) {
-        self.counts.v1.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn v1_requests(&self) -> u64 {
-        self.counts.v1.load(Ordering::Relaxed)
     }
 
     pub(super) fn issued(&self) -> u64 {

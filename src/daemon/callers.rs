@@ -145,6 +145,7 @@ impl Callers {
     fn take_over(&self, catalog: Result<&Catalog, &str>) {
         let Ok(catalog) = catalog else { return };
         let mut table = self.lock();
+        let mut ended = Vec::new();
         for left in std::mem::take(&mut table.left) {
             let outcome = Arc::new(left.restore(catalog));
             let has_ended_now = outcome.result.is_err() && left.ended.is_none();
@@ -161,10 +162,11 @@ impl Callers {
                 outcome,
                 told: false,
             };
-            if has_ended_now {
-                self.log.add(&kept.record(&key));
-            }
+            ended.extend(has_ended_now.then(|| kept.record(&key)));
             table.kept.insert(key, kept);
+        }
+        for record in &ended {
+            self.write_down(&table, record);
         }
     }
 
@@ -186,13 +188,35 @@ impl Callers {
     /// Ends every kept decision that no longer is what the user wants.
     pub(super) fn review(&self, catalog: Result<&Catalog, &str>, allowed: &AllowList) {
         self.take_over(catalog);
-        for (key, kept) in &mut self.lock().kept {
+        let mut table = self.lock();
+        let mut ended = Vec::new();
+        for (key, kept) in &mut table.kept {
             let outcome = reviewed(&kept.outcome, catalog, allowed);
             if !Arc::ptr_eq(&outcome, &kept.outcome) {
                 kept.outcome = outcome;
-                self.log.add(&kept.record(key));
+                ended.push(kept.record(key));
             }
         }
+        for record in &ended {
+            self.write_down(&table, record);
+        }
+    }
+
+    /// Writes a decision of the table down. Where that cannot be, or has been done often enough, all are.
+    fn write_down(&self, table: &Table, record: &KeptDecision) {
+        const SMALLEST: usize = 1024;
+        if !self.log.add(record) || self.log.added() > SMALLEST.max(4 * table.kept.len()) {
+            let left = table.left.iter().cloned();
+            self.log.replace(table.kept.iter().map(|(key, kept)| kept.record(key)).chain(left));
+        }
+    }
+
+    /// Why running processes would be decided anew by the next daemon, if so.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.log.is_broken().then(|| {
+            "the decisions of running processes cannot be written down: when brokerd starts again they are decided anew"
+                .to_owned()
+        })
     }
 
     /// The running processes whose decision the catalog has ended and that nobody was told of yet, in the order of
@@ -295,11 +319,13 @@ impl Callers {
     async fn still_holds(&self, key: &Key, kept: Kept, state: &State<'_>) -> Asking {
         let catalog = state.catalogs.current().await;
         let outcome = reviewed(&kept.outcome, catalog.as_deref().map_err(String::as_str), &state.allowed);
-        if !Arc::ptr_eq(&outcome, &kept.outcome)
-            && let Some(entry) = self.lock().kept.get_mut(key)
-        {
-            entry.outcome = outcome.clone();
-            self.log.add(&entry.record(key));
+        if !Arc::ptr_eq(&outcome, &kept.outcome) {
+            let mut table = self.lock();
+            if let Some(entry) = table.kept.get_mut(key) {
+                entry.outcome = outcome.clone();
+                let record = entry.record(key);
+                self.write_down(&table, &record);
+            }
         }
         Asking::new(Some(kept.caller), outcome)
     }
@@ -315,16 +341,15 @@ impl Callers {
             outcome: outcome.clone(),
             told: false,
         };
+        let record = kept.record(&key);
         let mut table = self.lock();
-        // Before anything is handed out: what the process gets must not depend on whether the daemon lives on.
-        self.log.add(&kept.record(&key));
         table.kept.insert(key, kept);
+        // Before anything is handed out: what the process gets must not depend on whether the daemon lives on.
+        self.write_down(&table, &record);
         if table.kept.len() > table.sweep_at.max(SMALLEST) {
             table.kept.retain(|(process, _), _| peer::is_alive(*process));
             // Twice what lives: each sweep is paid for by as many newcomers.
             table.sweep_at = table.kept.len() * 2;
-            let left = table.left.iter().cloned();
-            self.log.replace(table.kept.iter().map(|(key, kept)| kept.record(key)).chain(left));
         }
     }
 

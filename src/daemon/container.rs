@@ -9,8 +9,10 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout};
 
-use super::answer::{Answer, Answerer};
+use super::Broker;
+use super::answer::Answerer;
 use super::callers::{Asking, Question};
+use super::endpoint::Answer;
 use crate::core::audit::{AuditedToken, Way};
 use crate::core::container::{self, ContainerPath};
 use crate::core::container_token::ContainerToken;
@@ -23,82 +25,92 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// The token is what counts, so that its user is looked for no longer than this.
 const SEARCH: Duration = Duration::from_millis(200);
 
-impl Answerer {
-    /// Answers a request below `/container`.
-    pub(super) async fn container(
-        &self,
-        path: ContainerPath,
-        method: &Method,
-        headers: &HeaderMap,
-    ) -> Answer {
-        if method != Method::GET && method != Method::HEAD {
-            let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "this path is for GET");
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
-        }
-        let mut presented = headers.get_all(AUTHORIZATION).iter();
-        let (Some(token), None) = (presented.next(), presented.next()) else {
-            return error(StatusCode::UNAUTHORIZED, "one Authorization header with a token is needed");
-        };
-        let ContainerPath::Credentials(app, stage) = path else {
-            return error(StatusCode::NOT_FOUND, "the path is /container/<app>/<stage>");
-        };
-        match self.give(token.as_bytes(), &app, &stage).await {
-            Ok(answer) => answer,
-            Err(refusal) => error(status(&refusal), &refusal.to_string()),
-        }
+/// Answers a request below `/container`. `by` is who answers on this connection, where its process can be looked for.
+pub(super) async fn answer(
+    broker: &Broker,
+    by: Option<&Answerer>,
+    path: ContainerPath,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Answer {
+    if method != Method::GET && method != Method::HEAD {
+        let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "this path is for GET");
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return answer;
     }
+    let mut presented = headers.get_all(AUTHORIZATION).iter();
+    let (Some(token), None) = (presented.next(), presented.next()) else {
+        return error(StatusCode::UNAUTHORIZED, "one Authorization header with a token is needed");
+    };
+    let ContainerPath::Credentials(app, stage) = path else {
+        return error(StatusCode::NOT_FOUND, "the path is /container/<app>/<stage>");
+    };
+    match give(broker, by, token.as_bytes(), &app, &stage).await {
+        Ok(document) => document,
+        Err(refusal) => error(status(&refusal), &refusal.to_string()),
+    }
+}
 
-    async fn give(&self, presented: &[u8], app: &App, stage: &Stage) -> Result<Answer, Refusal> {
-        let end = Instant::now() + PATIENCE;
-        let broker = &self.broker;
-        let Some(token) = broker.tokens.present(presented) else {
-            let refusal = Refusal::UnknownToken;
-            broker.refuse(Way::Container, &self.user(None).await, &refusal);
-            return Err(refusal);
-        };
-        let mut decided = if (&token.app, &token.stage) == (app, stage) {
-            broker.decision_of(&token).await.map(Arc::new)
-        } else {
-            let own = role_name(&token.app, &token.stage);
-            Err(Refusal::TokenOther { asked: role_name(app, stage), own })
-        };
-        if let Ok(decision) = &decided {
-            broker.begin(decision);
+async fn give(
+    broker: &Broker,
+    by: Option<&Answerer>,
+    presented: &[u8],
+    app: &App,
+    stage: &Stage,
+) -> Result<Answer, Refusal> {
+    let end = Instant::now() + PATIENCE;
+    let Some(token) = broker.tokens.present(presented) else {
+        let refusal = Refusal::UnknownToken;
+        // Whoever can connect from elsewhere must not fill this user's disk with lines.
+        if by.is_some() {
+            broker.refuse(Way::Container, &user(broker, by, None).await, &refusal);
         }
-        let mut asking = self.user(Some(&token)).await;
-        if decided.is_ok()
-            && let Some(contradiction) = contradiction(&token, &asking.outcome)
-        {
-            decided = Err(contradiction);
-        }
-        asking.outcome = Arc::new(Outcome {
-            app: Some(token.app),
-            stage: Some(token.stage),
-            result: decided,
-            reasons: Vec::new(),
-        });
-        let left = end.saturating_duration_since(Instant::now());
-        let (decision, session) = broker.serve(Way::Container, &asking, left).await?;
-        let document = container::document(&session.credentials, &decision.access_role.role_arn);
-        Ok(json(StatusCode::OK, Bytes::from_owner(Wiped(document))))
+        return Err(refusal);
+    };
+    let mut decided = if (&token.app, &token.stage) == (app, stage) {
+        broker.decision_of(&token).await.map(Arc::new)
+    } else {
+        let own = role_name(&token.app, &token.stage);
+        Err(Refusal::TokenOther { asked: role_name(app, stage), own })
+    };
+    if let Ok(decision) = &decided {
+        broker.begin(decision);
     }
+    let mut asking = user(broker, by, Some(&token)).await;
+    if decided.is_ok()
+        && let Some(contradiction) = contradiction(&token, &asking.outcome)
+    {
+        decided = Err(contradiction);
+    }
+    asking.outcome = Arc::new(Outcome {
+        app: Some(token.app),
+        stage: Some(token.stage),
+        result: decided,
+        reasons: Vec::new(),
+    });
+    let left = end.saturating_duration_since(Instant::now());
+    let (decision, session) = broker.serve(Way::Container, &asking, left).await?;
+    let document = container::document(&session.credentials, &decision.access_role.role_arn);
+    Ok(json(StatusCode::OK, Bytes::from_owner(Wiped(document))))
+}
 
-    /// Who uses a token, for the audit log, and what the rule says of that process where it can be told: nothing of
-    /// that is needed for credentials, since the token is for processes that cannot be looked at.
-    async fn user(&self, token: Option<&ContainerToken>) -> Asking {
-        let holding = timeout(SEARCH, self.identify()).await.ok().and_then(Result::ok);
-        let mut asking = match holding {
-            Some(holding) => {
-                let asked = token.map(|token| token.stage.clone());
-                self.broker.decide(holding.process, Question { asked, ..Question::default() }).await
-            }
-            None => Asking::refused(None, Refusal::UnknownToken),
-        };
-        asking.token =
-            token.map(|token| Arc::new(AuditedToken { id: token.id.clone(), label: token.label.clone() }));
-        asking
-    }
+/// Who uses a token, for the audit log, and what the rule says of that process where it can be told: nothing of that
+/// is needed for credentials, since the token is for processes that cannot be looked at.
+async fn user(broker: &Broker, by: Option<&Answerer>, token: Option<&ContainerToken>) -> Asking {
+    let holding = match by {
+        Some(by) => timeout(SEARCH, by.identify()).await.ok().and_then(Result::ok),
+        None => None,
+    };
+    let mut asking = match holding {
+        Some(holding) => {
+            let asked = token.map(|token| token.stage.clone());
+            broker.decide(holding.process, Question { asked, ..Question::default() }).await
+        }
+        None => Asking::refused(None, Refusal::UnknownToken),
+    };
+    asking.token =
+        token.map(|token| Arc::new(AuditedToken { id: token.id.clone(), label: token.label.clone() }));
+    asking
 }
 
 /// Why a token is not for its user, if so: a Serverless CLI on another stage of the same application would deploy that

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::core::allowed::AllowedProject;
 use crate::core::audit::Way;
 use crate::core::caller::ProcessId;
+use crate::core::catalog::Source;
 use crate::core::credential_process;
 use crate::core::decision;
 use crate::core::keychain::Item;
@@ -58,7 +59,7 @@ pub(super) async fn serve(
                 conversations.spawn(control.converse(stream));
             }
             Err(error) => {
-                tracing::warn!(%error, "a control connection cannot be accepted");
+                surface.not_accepted(&error);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -148,7 +149,10 @@ impl Control {
                 Some("start the daemon again after an upgrade".to_owned()),
             )),
             Ok(line) => self.carry_out(line.body, asker).await,
-            Err(error) => Err(Failure::new(format!("the request cannot be read: {error}"), None)),
+            // The words of the parser quote what they stumbled over, which may be a key.
+            Err(error) => {
+                Err(Failure::new(format!("the request cannot be read at column {}", error.column()), None))
+            }
         };
         outcome.unwrap_or_else(|Failure { message, hint, needs_person }| Reply::Failed {
             message,
@@ -159,11 +163,7 @@ impl Control {
 
     async fn carry_out(&self, request: Request, asker: Option<ProcessId>) -> Result<Reply, Failure> {
         match request {
-            Request::Status => {
-                let status =
-                    self.broker.status(asker, self.surface.endpoints(), self.surface.troubles()).await;
-                Ok(Reply::Status(Box::new(status)))
-            }
+            Request::Status => Ok(Reply::Status(Box::new(self.broker.status(asker, &self.surface).await))),
             Request::Why { path, stage, pid } => self.why(asker, path, stage, pid).await,
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
             Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,
@@ -202,8 +202,9 @@ impl Control {
             }
             Request::KeepKeys { name, keys } => self.keep_keys(&name, &keys).await,
             Request::ForgetKeys { name } => {
-                let forgotten = self.broker.keeper.chosen.durable().remove(Item::keys(&name)).await;
-                Ok(Reply::KeysForgotten { were_there: forgotten? })
+                let were_there = self.broker.keeper.chosen.durable().remove(Item::keys(&name)).await?;
+                self.broker.sessions.forget_source(&Source::Keychain(name));
+                Ok(Reply::KeysForgotten { were_there })
             }
             Request::Stop => Ok(Reply::Stopping),
             Request::Unknown => Err(Failure::new("this version does not know the request", None)),
@@ -213,6 +214,7 @@ impl Control {
     async fn keep_keys(&self, name: &KeysName, keys: &LongTermKeys) -> Result<Reply, Failure> {
         let chosen = &self.broker.keeper.chosen;
         chosen.durable().write(Item::keys(name), keys.to_bytes()).await?;
+        self.broker.sessions.forget_source(&Source::Keychain(name.clone()));
         tracing::info!(%name, access_key_id = keys.access_key_id(), keychain = %chosen.kind, "keys kept");
         Ok(Reply::KeysKept { keychain: chosen.kind })
     }

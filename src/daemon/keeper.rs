@@ -7,49 +7,57 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Broker;
 use crate::core::cache::{Cache, CacheError};
+use crate::core::keychain::Item;
 use crate::core::moment::Timestamp;
 use crate::core::protocol::{KeychainChoice, KeychainStatus};
 use crate::core::recent::Recent;
 use crate::core::token::TokenKey;
-use crate::edges::keychain::{Chosen, How, VaultError};
-use crate::edges::recent_file::RecentFile;
+use crate::edges::keychain::{Chosen, Contents, How, KeychainError, VaultError};
+use crate::edges::state_file::StateFile;
 use crate::edges::{clock, random};
 
-/// A start waits so long for the keychain, and an end as well: then without.
-const AT_THE_EDGES: Duration = Duration::from_secs(2);
-/// A call in between may take so long.
+/// A call may take so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The end waits so long for the keychain, and as long for the disk: then without.
+const AT_THE_END: Duration = Duration::from_secs(2);
+/// A request that needs what the keychain holds waits so long for its first answer.
+const FIRST: Duration = Duration::from_millis(400);
 /// `status` waits so long to see how the keychain is.
 const GLANCE: Duration = Duration::from_secs(1);
 /// How long after the first of several changes they are written.
 const BURST: Duration = Duration::from_millis(200);
 /// After a failure it is tried again after this time, then after twice as long, and so on up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(2));
+/// A keychain that is locked is looked at so often at least: its user may be about to open it.
+const LOCKED: Duration = Duration::from_secs(10);
 
 /// Keeps the cache.
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) chosen: Chosen,
-    recent_file: Arc<RecentFile>,
+    recent_file: Arc<StateFile<Recent>>,
     state: Mutex<State>,
     /// Held while the keychain is read or written, so that the two never overtake each other.
     turn: tokio::sync::Mutex<()>,
     /// Somebody found the keychain well again.
     again: Notify,
+    /// Whether the keychain was asked what it holds, and has said so or why not.
+    answered: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Whether what the keychain held was taken over. Before that nothing is written, or it would be lost.
     loaded: bool,
-    /// Whether there are changes that the keychain does not have.
-    unsaved: bool,
+    /// Counts the changes, and up to which of them the keychain has them.
+    changes: u64,
+    kept: u64,
     saved: Option<Timestamp>,
     /// How many sessions were kept then.
     sessions: usize,
@@ -65,19 +73,13 @@ struct State {
 struct Trouble {
     message: String,
     hint: Option<String>,
+    is_locked: bool,
 }
 
 impl From<VaultError> for Trouble {
     fn from(error: VaultError) -> Self {
-        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+        Self { message: error.to_string(), hint: error.hint(), is_locked: error.is_locked() }
     }
-}
-
-/// Whether the daemon has served anybody yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
-    BeforeServing,
-    Later,
 }
 
 impl Keeper {
@@ -85,10 +87,19 @@ impl Keeper {
     pub(super) fn new(chosen: Chosen, recent: PathBuf) -> Self {
         Self {
             chosen,
-            recent_file: Arc::new(RecentFile::at(recent)),
+            recent_file: Arc::new(StateFile::at(recent)),
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             again: Notify::new(),
+            answered: watch::channel(false).0,
+        }
+    }
+
+    /// Waits until the keychain was asked once what it holds, a little while at most: what it holds may be what is
+    /// needed now. Nothing is waited for once it has answered, in whatever way.
+    pub(super) async fn first_answer(&self) {
+        if !*self.answered.borrow() {
+            let _ = timeout(FIRST, self.answered.subscribe().wait_for(|answered| *answered)).await;
         }
     }
 
@@ -109,7 +120,9 @@ impl Keeper {
         let (choice, why) = match &self.chosen.how {
             How::Configured => (KeychainChoice::Configured, None),
             How::Remembered(since) => (KeychainChoice::Remembered { since: *since }, None),
-            How::Found => (KeychainChoice::Found, None),
+            How::Found(why) => {
+                (KeychainChoice::Found, why.as_ref().map(|why| format!("a better one did not answer: {why}")))
+            }
             How::NoneFound(why) => (KeychainChoice::NoneFound, Some(why.clone())),
         };
         let ailing = ailing.map(|error| Trouble::from(VaultError::from(error)));
@@ -119,7 +132,7 @@ impl Keeper {
             choice,
             sessions: state.sessions,
             saved: state.saved,
-            unsaved: self.chosen.vault.is_some() && state.unsaved,
+            unsaved: self.chosen.vault.is_some() && state.changes > state.kept,
             hint: trouble.as_ref().and_then(|trouble| trouble.hint.clone()),
             trouble: trouble.map(|trouble| trouble.message),
             note: state.note.clone().or(why),
@@ -127,7 +140,18 @@ impl Keeper {
     }
 
     fn is_unsaved(&self) -> bool {
-        self.chosen.vault.is_some() && self.lock().unsaved
+        let state = self.lock();
+        self.chosen.vault.is_some() && state.changes > state.kept
+    }
+
+    fn note_change(&self) {
+        self.lock().changes += 1;
+    }
+
+    /// After a failure, when to try again; `pause` is after how long it was tried the last time.
+    fn next_pause(&self, pause: Duration) -> Duration {
+        let is_locked = self.lock().trouble.as_ref().is_some_and(|trouble| trouble.is_locked);
+        (pause * 2).min(if is_locked { LOCKED } else { RETRY.1 })
     }
 
     fn fail(&self, trouble: Trouble) {
@@ -140,45 +164,43 @@ impl Keeper {
 }
 
 impl Broker {
-    /// Takes over what an earlier daemon left behind. To be called once, before anybody is served.
-    pub async fn wake(&self) {
-        self.read_recent().await;
-        self.keeper.lock().unsaved = true;
-        self.load(When::BeforeServing, AT_THE_EDGES).await;
-    }
-
-    /// Keeps what changes until `stop` is cancelled, and what is left then.
+    /// Keeps what changes until `stop` is cancelled, and what is left then. First it takes over what an earlier daemon
+    /// left behind.
     pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        self.keeper.note_change();
+        let taking_over = self.load(PATIENCE);
+        stop.run_until_cancelled(taking_over).await;
+        self.keeper.answered.send_replace(true);
         let mut pause = RETRY.0;
-        let mut due = Some(Instant::now());
-        loop {
+        let mut due = Some(Instant::now() + BURST);
+        while !stop.is_cancelled() {
             tokio::select! {
                 () = self.sessions.changed() => {
-                    self.keeper.lock().unsaved = true;
+                    self.keeper.note_change();
                     due.get_or_insert(Instant::now() + BURST);
                 }
                 () = self.keeper.again.notified() => due = Some(Instant::now()),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.note_recent().await;
                     due = None;
                     if self.keeper.is_unsaved() {
-                        let saved = self.save(PATIENCE).await;
+                        let Some(saved) = stop.run_until_cancelled(self.save(PATIENCE)).await else { break };
                         let wait = if saved { BURST } else { pause };
-                        pause = if saved { RETRY.0 } else { (pause * 2).min(RETRY.1) };
+                        pause = if saved { RETRY.0 } else { self.keeper.next_pause(pause) };
                         due = self.keeper.is_unsaved().then(|| Instant::now() + wait);
                     }
+                    stop.run_until_cancelled(self.note_recent()).await;
                 }
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => {}
             }
         }
-        self.note_recent().await;
         if self.keeper.is_unsaved() {
-            self.save(AT_THE_EDGES).await;
+            self.save(AT_THE_END).await;
         }
+        let _ = timeout(AT_THE_END, self.note_recent()).await;
     }
 
     /// Reads what the keychain holds, unless that has happened. Whether it may be written to from then on.
-    async fn load(&self, when: When, patience: Duration) -> bool {
+    async fn load(&self, patience: Duration) -> bool {
         let Some(vault) = &self.keeper.chosen.vault else { return false };
         let _turn = self.keeper.turn.lock().await;
         if self.keeper.lock().loaded {
@@ -191,34 +213,47 @@ impl Broker {
                 return false;
             }
         };
-        match held.map(|bytes| Cache::parse(&bytes, clock::now())).transpose() {
-            Ok(cache) => self.take_over(cache.unwrap_or_default(), when),
-            // Whose it is nobody knows, so it stays as it is.
-            Err(error @ CacheError::Foreign) => {
-                let hint = "remove or rename that item with the desktop's keychain program";
-                self.keeper.fail(Trouble { message: error.to_string(), hint: Some(hint.to_owned()) });
-                return false;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what the keychain held of sessions is of no use");
-                self.keeper.lock().note = Some(format!("what it held of sessions was of no use: {error}"));
-            }
-        }
+        let lost = match held {
+            Contents::Nothing => None,
+            Contents::Shut => Some("its key does not open it".to_owned()),
+            Contents::Text(text) => match Cache::parse(&text, clock::now()) {
+                Ok(cache) => {
+                    self.take_over(cache).await;
+                    None
+                }
+                // Whose it is nobody knows, so it stays as it is.
+                Err(CacheError::Foreign) => {
+                    let label = Item::cache(self.directories.state()).label;
+                    self.keeper.fail(VaultError::from(KeychainError::Foreign { label }).into());
+                    return false;
+                }
+                Err(error) => Some(error.to_string()),
+            },
+        };
         let mut state = self.keeper.lock();
+        if let Some(why) = lost {
+            tracing::warn!(why, "what was kept of sessions is of no use");
+            state.note = Some(format!("what it held of sessions was of no use: {why}"));
+        }
         state.loaded = true;
         state.trouble = None;
         true
     }
 
-    fn take_over(&self, cache: Cache, when: When) {
+    async fn take_over(&self, mut cache: Cache) {
         let now = clock::now();
-        if let Some(keys) = cache.token_keys {
+        if let Some(keys) = cache.token_keys.take() {
             let own = self.sealer.keys();
-            self.sealer.change(match when {
-                When::BeforeServing => keys.at(now, TokenKey::new(random::bytes())),
+            self.sealer.change(if self.sealer.has_sealed() {
                 // Tokens are out there that our own key sealed.
-                When::Later => keys.before(own.current, now),
+                keys.before(own.current, now)
+            } else {
+                keys.at(now, TokenKey::new(random::bytes()))
             });
+        }
+        // A profile may have left the catalog meanwhile: its sessions are not renewed first.
+        if let Ok(catalog) = self.catalogs.current().await {
+            cache.sessions.retain(|session| catalog.has_role(&session.request.access_role));
         }
         tracing::info!(sessions = cache.sessions.len(), "sessions taken over from the keychain");
         self.keeper.lock().sessions = cache.sessions.len();
@@ -227,24 +262,25 @@ impl Broker {
 
     /// Writes everything to the keychain. Whether that went well.
     async fn save(&self, patience: Duration) -> bool {
-        if !self.load(When::Later, patience).await {
+        if !self.load(patience).await {
             return false;
         }
         let Some(vault) = &self.keeper.chosen.vault else { return false };
         let _turn = self.keeper.turn.lock().await;
         let now = clock::now();
         self.sealer.change(self.sealer.keys().at(now, TokenKey::new(random::bytes())));
-        // What changes from here on is unsaved again.
-        self.keeper.lock().unsaved = false;
-        let cache = Cache { token_keys: Some(self.sealer.keys()), sessions: self.sessions.kept() };
+        // What changes from here on is for the next time.
+        let changes = self.keeper.lock().changes;
+        let mut cache = Cache { token_keys: Some(self.sealer.keys()), sessions: self.sessions.kept() };
+        cache.forget_ended(now);
         match vault.write(cache.to_bytes(now), patience).await {
             Ok(()) => {
                 let mut state = self.keeper.lock();
                 (state.saved, state.sessions, state.trouble) = (Some(now), cache.sessions.len(), None);
+                state.kept = changes;
                 true
             }
             Err(error) => {
-                self.keeper.lock().unsaved = true;
                 self.keeper.fail(error.into());
                 false
             }
@@ -256,7 +292,8 @@ impl Broker {
         self.keeper.lock().recent.clone()
     }
 
-    async fn read_recent(&self) {
+    /// Reads which stages were used lately.
+    pub(super) async fn read_recent(&self) {
         let file = self.keeper.recent_file.clone();
         match tokio::task::spawn_blocking(move || file.read()).await {
             Ok(Ok(recent)) => self.keeper.lock().recent = recent,
@@ -286,3 +323,6 @@ impl Broker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

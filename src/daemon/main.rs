@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
@@ -104,22 +105,28 @@ fn serve() -> Result<(), MainError> {
     let _locks = (Single::acquire(&directories.lock_file())?, state_lock(&directories)?);
     let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
     let https = https::client(bundle.as_deref())?;
-    runtime()?.block_on(async move {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async move {
         let endpoints = config
             .listen
             .iter()
             .map(|address| listen::listen(*address))
             .collect::<Result<Vec<TcpListener>, _>>()?;
-        let listeners = Listeners { control: ControlSocket::bind(&directories.control_socket())?, endpoints };
+        let remote = config
+            .remote
+            .iter()
+            .map(|address| listen::listen(*address))
+            .collect::<Result<Vec<TcpListener>, _>>()?;
+        let control = ControlSocket::bind(&directories.control_socket())?;
+        let listeners = Listeners { endpoints, remote, control };
         let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
         let issuer = Arc::new(Sts::new(https, keychain.durable()));
         let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
         let (reload, stop) = signals()?;
-        // The sockets are there already: whoever connects waits, and finds the sessions of before.
-        broker.wake().await;
         let shown: Vec<String> = listeners
             .endpoints
             .iter()
+            .chain(&listeners.remote)
             .filter_map(|listener| listener.local_addr().ok())
             .map(|address| format!("http://{address}/"))
             .collect();
@@ -129,7 +136,10 @@ fn serve() -> Result<(), MainError> {
         run(broker, listeners, reload, stop).await;
         tracing::info!("stopped");
         Ok(())
-    })
+    });
+    // Whoever waits for a file server or for somebody's lock is left behind.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 /// The lock on the state directory; a disk that has no room for a file is no reason not to start.

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::core::allowed::{AllowList, AllowedProject, RepositoryPlace};
-use crate::edges::allow_file::AllowFile;
 use crate::edges::settled::Stamp;
-use crate::edges::state_file::StateFileError;
+use crate::edges::state_file::{StateFile, StateFileError};
 
 /// Keeps the list; what is in force is what the file has. Another daemon of this user may write it too.
 #[derive(Debug)]
@@ -14,7 +13,7 @@ pub(super) struct Permissions(Arc<Kept>);
 
 #[derive(Debug)]
 struct Kept {
-    file: AllowFile,
+    file: StateFile<AllowList>,
     /// Held while the file is read or changed, so that of two readings the later one is in force.
     turn: Mutex<()>,
     /// Never held while anybody waits for the disk, as `turn` is.
@@ -40,7 +39,7 @@ enum Doubt {
 
 impl Permissions {
     pub(super) fn read(path: PathBuf) -> Result<Self, StateFileError> {
-        let file = AllowFile::at(path);
+        let file = StateFile::at(path);
         let seen = Stamp::of(file.path());
         let state = State { list: Arc::new(file.read()?), seen, doubt: None };
         Ok(Self(Arc::new(Kept { file, turn: Mutex::default(), state: Mutex::new(state) })))

@@ -7,14 +7,13 @@ use crate::core::caller::ProcessId;
 use crate::core::moment::Timestamp;
 use crate::core::name::App;
 use crate::core::pins::{Pin, PinInquiry, PinList, PinPlace};
-use crate::edges::pin_file::PinFile;
-use crate::edges::state_file::StateFileError;
+use crate::edges::state_file::{StateFile, StateFileError};
 use crate::edges::{clock, peer};
 
 /// Keeps the pins; what is in force is what the file has.
 #[derive(Debug)]
 pub(super) struct Pins {
-    file: Arc<PinFile>,
+    file: Arc<StateFile<PinList>>,
     boot: Arc<str>,
     list: Mutex<Arc<PinList>>,
     /// Held while the file is read or changed, so that of two readings the later one is in force.
@@ -43,14 +42,14 @@ impl PinsNow {
 
 impl Pins {
     pub(super) fn read(path: PathBuf) -> Result<Self, StateFileError> {
-        let file = Arc::new(PinFile::at(path));
+        let file = Arc::new(StateFile::at(path));
         let list = Mutex::new(Arc::new(file.read()?));
         Ok(Self { file, boot: clock::boot_id().into(), list, turn: tokio::sync::Mutex::default() })
     }
 
     /// Reads the file anew; on an error the pins stay as they are.
     pub(super) async fn reload(&self) -> Result<(), StateFileError> {
-        self.off_the_thread(PinFile::read).await.map(drop)
+        self.off_the_thread(StateFile::read).await.map(drop)
     }
 
     /// The pins as they are now.
@@ -91,7 +90,7 @@ impl Pins {
     /// Waits for the disk where no request has to; what the file holds then is in force.
     async fn off_the_thread(
         &self,
-        work: impl FnOnce(&PinFile) -> Result<PinList, StateFileError> + Send + 'static,
+        work: impl FnOnce(&StateFile<PinList>) -> Result<PinList, StateFileError> + Send + 'static,
     ) -> Result<(), StateFileError> {
         let _turn = self.turn.lock().await;
         let file = self.file.clone();

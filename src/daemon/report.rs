@@ -17,15 +17,11 @@ use crate::edges::{clock, project_file, repository, trust};
 use super::Broker;
 use super::callers::{Asking, Question};
 use super::gathering::NOW;
+use super::run::Surface;
 
 impl Broker {
     /// The state of everything, for a process that asks.
-    pub(super) async fn status(
-        &self,
-        asker: Option<ProcessId>,
-        endpoints: Vec<String>,
-        troubles: Vec<String>,
-    ) -> Status {
+    pub(super) async fn status(&self, asker: Option<ProcessId>, surface: &Surface) -> Status {
         self.permissions.refresh().await;
         let catalog = self.catalogs.current().await;
         let mut projects = Vec::new();
@@ -41,8 +37,13 @@ impl Broker {
             pid: std::process::id(),
             started: self.started,
             now: clock::now(),
-            endpoints,
-            imds_v1: ImdsV1 { enabled: self.config.imds_v1, requests: self.v1_requests() },
+            endpoints: surface.endpoints(),
+            sockets: surface.sockets(),
+            imds_v1: ImdsV1 {
+                enabled: self.config.imds_v1,
+                requests: self.tokenless.requests(),
+                clients: self.tokenless.clients(),
+            },
             catalog: CatalogStatus {
                 path: self.catalogs.path().to_owned(),
                 profiles: catalog.as_ref().map_or(0, |catalog| catalog.profiles.len()),
@@ -57,7 +58,12 @@ impl Broker {
             issues: self.issued(),
             refusals: self.refused(),
             audit_lost: self.audit.lost(),
-            troubles: troubles.into_iter().chain(self.permissions.fault()).collect(),
+            troubles: surface
+                .troubles()
+                .into_iter()
+                .chain(self.permissions.fault())
+                .chain(self.callers.trouble())
+                .collect(),
         }
     }
 

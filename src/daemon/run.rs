@@ -1,7 +1,6 @@
 //! The daemon at work: its servers, its watch, its end.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,21 +11,29 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Broker, control, endpoint, settings};
+use super::endpoint::{Endpoint, Kind};
+use super::places::Places;
+use super::{Broker, Limits, control, settings};
+use crate::core::moment::Timestamp;
+use crate::core::protocol::EndpointSocket;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::watch::{Watch, WatchError};
-use crate::edges::{project_file, supervisor};
+use crate::edges::{clock, harden, listen, project_file, supervisor};
 
 /// What has been given this long to end is left behind.
 const GRACE: Duration = Duration::from_secs(5);
+/// So long `status` says that connections could not be accepted.
+const REMEMBERED: Duration = Duration::from_hours(1);
 /// How long after the first change of a save the others come.
 const BURST: Duration = Duration::from_millis(30);
 
 /// The sockets that a daemon serves.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Of the metadata endpoint.
+    /// Of the metadata endpoint, for processes of this machine.
     pub endpoints: Vec<TcpListener>,
+    /// For containers and other machines.
+    pub remote: Vec<TcpListener>,
     /// Of `brokerctl`.
     pub control: ControlSocket,
 }
@@ -34,18 +41,42 @@ pub struct Listeners {
 /// What of the running daemon can be seen and nudged from the control socket.
 #[derive(Debug)]
 pub(super) struct Surface {
-    endpoints: Vec<SocketAddr>,
+    sockets: Vec<EndpointSocket>,
     troubles: Mutex<Vec<String>>,
+    /// When a connection could not be accepted for the last time, and why.
+    not_accepted: Mutex<Option<(Timestamp, String)>>,
     nudged: Notify,
 }
 
 impl Surface {
     pub(super) fn endpoints(&self) -> Vec<String> {
-        self.endpoints.iter().map(|address| format!("http://{address}/")).collect()
+        let local = self.sockets.iter().filter(|socket| !socket.remote);
+        local.map(|socket| format!("http://{}/", socket.address)).collect()
+    }
+
+    pub(super) fn sockets(&self) -> Vec<EndpointSocket> {
+        self.sockets.clone()
     }
 
     pub(super) fn troubles(&self) -> Vec<String> {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let not_accepted = self.not_accepted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((last, why)) = not_accepted
+            && clock::now().remaining(last) < REMEMBERED
+        {
+            troubles.push(format!("connections could not be accepted, the last at {last}: {why}"));
+        }
+        troubles
+    }
+
+    /// A connection could not be accepted.
+    pub(super) fn not_accepted(&self, error: &std::io::Error) {
+        let mut last = self.not_accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        if last.as_ref().is_none_or(|(last, _)| *last < now) {
+            tracing::warn!(%error, "a connection cannot be accepted");
+        }
+        *last = Some((now, error.to_string()));
     }
 
     /// The set of allowed projects is another now.
@@ -60,12 +91,44 @@ impl Surface {
 
 /// Serves until `stop` is cancelled, then drains. `reload` makes it look at its files anew.
 pub async fn run(broker: Arc<Broker>, listeners: Listeners, reload: Arc<Notify>, stop: CancellationToken) {
-    let endpoints = listeners.endpoints.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let surface = Arc::new(Surface { endpoints, troubles: Mutex::default(), nudged: Notify::new() });
+    run_within(Limits::of_files(harden::open_files()), broker, listeners, reload, stop).await;
+}
+
+/// The same within these limits.
+pub async fn run_within(
+    limits: Limits,
+    broker: Arc<Broker>,
+    listeners: Listeners,
+    reload: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let socket = |listener: &TcpListener, remote| {
+        Some(EndpointSocket { address: listener.local_addr().ok()?, inode: listen::inode(listener)?, remote })
+    };
+    let local = listeners.endpoints.iter().filter_map(|listener| socket(listener, false));
+    let sockets =
+        local.chain(listeners.remote.iter().filter_map(|listener| socket(listener, true))).collect();
+    let surface = Arc::new(Surface {
+        sockets,
+        troubles: Mutex::default(),
+        not_accepted: Mutex::default(),
+        nudged: Notify::new(),
+    });
     let work = TaskTracker::new();
+    let endpoint = Endpoint {
+        broker: broker.clone(),
+        surface: surface.clone(),
+        places: Places::new(limits.connections, limits.of_one_process),
+        limits,
+        stop: stop.clone(),
+    };
     for listener in listeners.endpoints {
-        work.spawn(endpoint::serve(broker.clone(), listener, stop.clone()));
+        work.spawn(endpoint.clone().serve(listener, Kind::Local));
     }
+    for listener in listeners.remote {
+        work.spawn(endpoint.clone().serve(listener, Kind::Remote));
+    }
+    drop(endpoint);
     work.spawn(control::serve(broker.clone(), listeners.control, surface.clone(), stop.clone()));
     work.spawn(broker.clone().keep(stop.clone()));
     broker.watch_processes();

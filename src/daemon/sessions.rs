@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
 
 use crate::core::cache::CachedSession;
-use crate::core::catalog::Catalog;
+use crate::core::catalog::{Catalog, Source};
 use crate::core::credentials::SessionCredentials;
 use crate::core::decision::Decision;
 use crate::core::imds;
@@ -135,32 +135,32 @@ impl Sessions {
         self.calls.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// A session that may be served now, waiting at most `patience` for one under way. Whoever stops waiting
-    /// does not stop the call. `decision` is kept in mind, so that `status` can name what the session is for.
+    /// A session that may be served now, waiting at most `patience` for one under way. One that has little left is
+    /// given only if no other comes in that time. Whoever stops waiting does not stop the call. `decision` is kept in mind, so that `status` can name what the session is for.
     pub(super) async fn get(
         &self,
         request: &SessionRequest,
         decision: Option<&Arc<Decision>>,
         patience: Duration,
     ) -> Outcome {
-        let mut flight = match self.look(request, decision) {
-            Look::Served(session) => return Ok(session),
-            Look::Failed(error) => return Err(error),
-            Look::UnderWay(flight) => flight,
-        };
-        let landed = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
-        match landed {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(IssueError::Pending)),
-            Ok(Err(_)) => Err(IssueError::Internal { why: "the call was given up".to_owned() }),
-            Err(_) => Err(IssueError::Pending),
+        match self.look(request, decision) {
+            Look::Served(session) => Ok(session),
+            Look::Failed(error) => Err(error),
+            Look::UnderWay(flight) => landing(flight, patience).await,
+            Look::Low(session, flight) => {
+                let outcome = landing(flight, patience).await;
+                outcome.or_else(|error| {
+                    if session.credentials.expires() > clock::now() { Ok(session) } else { Err(error) }
+                })
+            }
         }
     }
 
-    /// A session that may be served at once; if there is none, one is under way then.
+    /// A session that may be served at once and has enough left; if there is none, one is under way then.
     pub(super) fn begin(&self, request: &SessionRequest, decision: &Arc<Decision>) -> Option<Arc<Session>> {
         match self.look(request, Some(decision)) {
             Look::Served(session) => Some(session),
-            Look::Failed(_) | Look::UnderWay(_) => None,
+            Look::Failed(_) | Look::UnderWay(_) | Look::Low(..) => None,
         }
     }
 
@@ -170,23 +170,36 @@ impl Sessions {
         self.look_ahead(request, decision);
     }
 
-    /// The same, and waits for it at most `patience`.
+    /// The same, and waits for it at most `patience`. Whether there is one then.
     pub(super) async fn fetch_ahead(
         &self,
         request: &SessionRequest,
         decision: &Arc<Decision>,
         patience: Duration,
-    ) {
-        if let Look::UnderWay(mut flight) = self.look_ahead(request, decision) {
-            let _ = tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await;
+    ) -> bool {
+        match self.look_ahead(request, decision) {
+            Look::Served(_) | Look::Low(..) => true,
+            Look::Failed(_) => false,
+            Look::UnderWay(flight) => landing(flight, patience).await.is_ok(),
         }
+    }
+
+    /// Drops the sessions that keys of this source signed for: they are not the ones in force any more.
+    pub(super) fn forget_source(&self, source: &Source) {
+        self.lock().retain(|request, _| request.access_role.source != *source);
+        self.changed.notify_one();
     }
 
     fn look_ahead(&self, request: &SessionRequest, decision: &Arc<Decision>) -> Look {
         let mut slots = self.lock();
         let slot = slots.entry(request.clone()).or_default();
         slot.decision.get_or_insert_with(|| decision.clone());
-        self.look_at(request, slot, clock::now())
+        let now = clock::now();
+        match &slot.session {
+            // One that is due is renewed by its own task, or by whoever uses it.
+            Some(session) if session.credentials.expires() > now => Look::Served(session.clone()),
+            _ => self.look_at(request, slot, now),
+        }
     }
 
     /// The decisions of a project for which there is a session, or was a failure just now.
@@ -210,12 +223,7 @@ impl Sessions {
     pub(super) fn retain(&self, catalog: &Catalog) {
         let mut slots = self.lock();
         let before = slots.len();
-        slots.retain(|request, _| {
-            catalog
-                .profiles
-                .values()
-                .any(|profile| profile.access_role.as_ref() == Some(&request.access_role))
-        });
+        slots.retain(|request, _| catalog.has_role(&request.access_role));
         if slots.len() < before {
             self.changed.notify_one();
         }
@@ -241,9 +249,10 @@ impl Sessions {
         });
         let failing = slot.failure.as_ref().filter(|(_, until)| now < *until).map(|(error, _)| error.clone());
         match (known, failing) {
-            (Some((session, Lease::Fresh)), _) | (Some((session, Lease::Due)), Some(_)) => {
+            (Some((session, Lease::Fresh)), _) | (Some((session, Lease::Due | Lease::Low)), Some(_)) => {
                 Look::Served(session)
             }
+            (Some((session, Lease::Low)), None) => Look::Low(session, self.fly(request, slot)),
             (Some((session, Lease::Due)), None) => {
                 self.fly(request, slot);
                 Look::Served(session)
@@ -346,10 +355,11 @@ impl Sessions {
         };
         if under_way {
             // Whoever is asking, or wants to know what failed, still needs the rest.
-            self.forget(request).await;
+            self.clone().forget(request).await;
         } else {
             self.lock().remove(&request);
         }
+        self.changed.notify_one();
     }
 
     /// Forgets a request that failed, once nobody has asked for it in a while: `status` shows the failure so long.
@@ -366,9 +376,20 @@ impl Sessions {
     }
 }
 
+/// How a call ends, or that it has not yet when patience has.
+async fn landing(mut flight: Flight, patience: Duration) -> Outcome {
+    match tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await {
+        Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(IssueError::Pending)),
+        Ok(Err(_)) => Err(IssueError::Internal { why: "the call was given up".to_owned() }),
+        Err(_) => Err(IssueError::Pending),
+    }
+}
+
 /// What a look at a slot comes to.
 enum Look {
     Served(Arc<Session>),
+    /// One with little left, and the call for the next.
+    Low(Arc<Session>, Flight),
     Failed(IssueError),
     UnderWay(Flight),
 }

@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::disk::{Disk, disk};
 use super::random;
@@ -67,12 +69,25 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Waits for the turn to replace the file at `path`, whose directory must be there.
+    /// Waits for the turn to replace the file at `path`, whose directory must be there: 5 seconds at most, which is
+    /// more than any turn takes.
     pub fn take(path: &Path) -> Result<Self, WriteError> {
+        const PAUSE: Duration = Duration::from_millis(5);
+        const PAUSES: u32 = 1000;
         let failed = |source| WriteError::Unwritten { path: path.to_owned(), source };
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
         let lock = File::open(&directory).map_err(failed)?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        let mut left = PAUSES;
+        while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            if error != Errno::WOULDBLOCK {
+                return Err(failed(error.into()));
+            }
+            left = left.checked_sub(1).ok_or_else(|| {
+                let why = format!("another program holds the lock of {}", directory.display());
+                failed(io::Error::new(io::ErrorKind::ResourceBusy, why))
+            })?;
+            std::thread::sleep(PAUSE);
+        }
         Ok(Self { path: path.to_owned(), directory, _lock: lock })
     }
 

@@ -1,7 +1,9 @@
 //! Doors that a process can shut behind itself.
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask,
+};
 
 /// Why brokerd does not start as this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +17,12 @@ pub fn refuse_root() -> Result<(), RunsAsRoot> {
     } else {
         Ok(())
     }
+}
+
+/// How many files this process may have open (`man 2 getrlimit`, `RLIMIT_NOFILE`).
+pub fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 /// No core dumps, no `ptrace` or `/proc/PID/mem` by other processes of this user, new files for this user only.

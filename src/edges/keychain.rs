@@ -22,11 +22,11 @@ use std::time::Duration;
 use keyring_core::{CredentialStore, Entry, Error};
 use zeroize::Zeroizing;
 
-use crate::core::keychain::Item;
+use crate::core::keychain::{Item, Keychain as Kind};
 
 pub use choice::{ChoiceError, Chosen, How, choose};
 pub use durable::{Durable, DurableError};
-pub use vault::{Vault, VaultError};
+pub use vault::{Contents, Vault, VaultError};
 pub use worker::Worker;
 
 /// Why the keychain did not do what it was asked. Nothing that it keeps is in the texts.
@@ -53,6 +53,15 @@ pub enum KeychainError {
         /// Their label.
         label: String,
     },
+    /// What is under brokerd's name in it was put there by somebody else.
+    #[error("what it holds as \"{label}\" was not written by brokerd")]
+    Foreign {
+        /// The label that brokerd would have given it.
+        label: String,
+    },
+    /// It has nowhere to keep anything.
+    #[error("it has no default collection")]
+    NoCollection,
     /// This system has no such keychain.
     #[error("this system has none")]
     Unsupported,
@@ -75,8 +84,14 @@ impl KeychainError {
                 Some("start its service and the session bus, or name another `keychain` in config.toml")
             }
             Self::Ambiguous { .. } => Some("remove all but one of them with the desktop's keychain program"),
-            Self::Unsupported => Some("name another `keychain` in config.toml"),
-            Self::Silent { .. } | Self::Refused { .. } => None,
+            Self::Foreign { .. } => Some("remove or rename that item with the desktop's keychain program"),
+            Self::NoCollection => {
+                Some("create one with the desktop's keychain program, as by its first login")
+            }
+            Self::Unsupported | Self::Refused { .. } => Some("name another `keychain` in config.toml"),
+            Self::Silent { .. } => Some(
+                "see whether a prompt of it waits, or its service hangs; or name another `keychain` in config.toml",
+            ),
         }
     }
 }
@@ -97,45 +112,47 @@ pub trait Keychain: Send + std::fmt::Debug {
 #[derive(Debug)]
 struct Ring {
     store: Arc<CredentialStore>,
-    /// Whether its items have labels besides their accounts.
-    has_labels: bool,
+    kind: Kind,
 }
 
 impl Ring {
     fn entry(&self, item: &Item) -> Result<Entry, KeychainError> {
         let label = HashMap::from([("label", item.label.as_str())]);
-        let built = self.store.build(Item::SERVICE, &item.account, self.has_labels.then_some(&label));
-        built.map_err(|error| sorted(item, error))
+        // Only the Secret Service has labels besides accounts.
+        let label = Some(&label).filter(|_| self.kind == Kind::SecretService);
+        self.store.build(Item::SERVICE, &item.account, label).map_err(|error| self.sorted(item, error))
     }
 
     fn read(&self, item: &Item) -> Result<Option<Zeroizing<Vec<u8>>>, KeychainError> {
         match self.entry(item)?.get_secret() {
             Ok(secret) => Ok(Some(Zeroizing::new(secret))),
             Err(Error::NoEntry) => Ok(None),
-            Err(error) => Err(sorted(item, error)),
+            Err(error) => Err(self.sorted(item, error)),
         }
     }
 
     fn write(&self, item: &Item, secret: &[u8]) -> Result<(), KeychainError> {
-        self.entry(item)?.set_secret(secret).map_err(|error| sorted(item, error))
+        self.entry(item)?.set_secret(secret).map_err(|error| self.sorted(item, error))
     }
 
     fn remove(&self, item: &Item) -> Result<bool, KeychainError> {
         match self.entry(item)?.delete_credential() {
             Ok(()) => Ok(true),
             Err(Error::NoEntry) => Ok(false),
-            Err(error) => Err(sorted(item, error)),
+            Err(error) => Err(self.sorted(item, error)),
         }
     }
-}
 
-fn sorted(item: &Item, error: Error) -> KeychainError {
-    match error {
-        Error::Ambiguous(_) => KeychainError::Ambiguous { label: item.label.clone() },
-        // These carry what was read.
-        Error::BadEncoding(_) | Error::BadDataFormat(..) => {
-            KeychainError::Refused { why: "what it holds is malformed".to_owned() }
+    fn sorted(&self, item: &Item, error: Error) -> KeychainError {
+        match error {
+            Error::Ambiguous(_) => KeychainError::Ambiguous { label: item.label.clone() },
+            // The kernel has no lock that anybody could open: it forbids.
+            Error::NoStorageAccess(_) if self.kind != Kind::Keyutils => KeychainError::Locked,
+            // These carry what was read.
+            Error::BadEncoding(_) | Error::BadDataFormat(..) => {
+                KeychainError::Refused { why: "what it holds is malformed".to_owned() }
+            }
+            other => KeychainError::Refused { why: other.to_string() },
         }
-        other => KeychainError::Refused { why: other.to_string() },
     }
 }

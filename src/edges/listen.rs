@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::peer;
+use super::peer::listener;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +35,16 @@ const BACKLOG: u32 = 1024;
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     bind(address).map_err(|source| {
         if source.kind() == io::ErrorKind::AddrInUse {
-            ListenError::Taken { address, holder: peer::listener(address.port()) }
+            ListenError::Taken { address, holder: listener::of(address).map(|holder| holder.to_string()) }
         } else {
             ListenError::Io { address, source }
         }
     })
+}
+
+/// The inode of a socket: by it a process that sees who listens can tell that it is this one.
+pub fn inode(listener: &TcpListener) -> Option<u64> {
+    rustix::fs::fstat(listener).ok().map(|found| found.st_ino)
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -5,6 +5,7 @@
 
 mod directory;
 mod holder;
+pub mod listener;
 mod process;
 mod sock_diag;
 
@@ -258,19 +259,10 @@ pub fn verify_parents(caller: &Caller, top: &std::path::Path) -> Result<(), Unid
     directory::verify_parents(caller.process.id.pid, &caller.directory, caller.directory_id, top)
 }
 
-/// Who listens on a port, in words: for the message that it is taken.
-pub fn listener(port: u16) -> Option<String> {
-    let diagnosis = SockDiag::open().ok()?;
-    let owner = diagnosis.listener(port)?;
-    let found = Holders::new(owner.uid).topmost(owner.inode, &[]).ok();
-    Some(match found {
-        Some(holder) => {
-            let name = process::executable(holder.process.pid)
-                .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
-            format!("{} (pid {})", name.unwrap_or_else(|| "a process".to_owned()), holder.process.pid)
-        }
-        None => format!("a process of uid {}", owner.uid),
-    })
+/// The file name of a process's executable, if that can be read.
+pub fn program(id: ProcessId) -> Option<String> {
+    let path = process::executable(id.pid).filter(|_| is_alive(id))?;
+    path.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -8,19 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::atomic_file::{PRIVATE, Turn, WriteError};
 use super::trust;
+use crate::core::lasting::Lasting;
 use crate::core::refusal::{Refusal, shell_word};
-
-/// What a state file may hold; a file that is not there holds the default.
-pub trait State: Clone + Default + PartialEq + Debug {
-    /// What it is, for a sentence: "a list of allowed projects".
-    const WHAT: &'static str;
-
-    /// Reads the text that [`State::to_text`] made. The error says what is wrong with it.
-    fn parse(text: &str) -> Result<Self, String>;
-
-    /// Its text.
-    fn to_text(&self) -> String;
-}
 
 /// Why a state file cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +62,7 @@ pub struct StateFile<S> {
     holds: PhantomData<fn() -> S>,
 }
 
-impl<S: State> StateFile<S> {
+impl<S: Lasting> StateFile<S> {
     /// The file at `path`, which need not be there. Its directory must be.
     pub fn at(path: PathBuf) -> Self {
         Self { path, holds: PhantomData }
@@ -116,11 +105,18 @@ impl<S: State> StateFile<S> {
 pub(super) mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use serde::{Deserialize, Serialize};
+
     use super::super::disk::crash;
     use super::*;
+    use crate::core::allowed::AllowList;
+    use crate::core::moment::Timestamp;
+    use crate::core::name::Stage;
+    use crate::core::pins::PinList;
+    use crate::core::recent::Recent;
 
     /// Tries a state file with every crash and every error (see [`crash`]). The contents must differ.
-    pub(in crate::edges) fn survives<S: State>(name: &str, contents: [&S; 2]) {
+    pub(in crate::edges) fn survives<S: Lasting>(name: &str, contents: [&S; 2]) {
         let write = |path: &Path, content: &S| {
             let file = StateFile::at(path.to_owned());
             file.change(|held| *held = content.clone()).map_err(|error| error.to_string())?;
@@ -130,35 +126,60 @@ pub(super) mod tests {
         crash::replaced_whole(name, contents, write).unwrap();
     }
 
-    impl State for Vec<u32> {
-        const WHAT: &'static str = "a list of numbers";
-
-        fn parse(text: &str) -> Result<Self, String> {
-            serde_json::from_str(text).map_err(|error| error.to_string())
-        }
-
-        fn to_text(&self) -> String {
-            serde_json::to_string(self).unwrap()
-        }
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+    struct Numbers {
+        numbers: Vec<u32>,
     }
 
-    fn numbers(place: &tempfile::TempDir) -> StateFile<Vec<u32>> {
+    impl Lasting for Numbers {
+        const WHAT: &'static str = "a list of numbers";
+    }
+
+    fn numbers(place: &tempfile::TempDir) -> StateFile<Numbers> {
         StateFile::at(place.path().join("numbers.json"))
     }
 
     #[test]
     fn a_crash_or_an_error_leaves_the_old_state_or_the_new() {
-        survives("numbers.json", [&vec![1, 2, 3], &vec![4]]);
+        survives("numbers.json", [&Numbers { numbers: vec![1, 2, 3] }, &Numbers { numbers: vec![4] }]);
+    }
+
+    #[test]
+    fn so_it_is_for_the_allowed_projects() {
+        let list = |apps: &[&str]| {
+            let project = |app| {
+                format!(
+                    r#"{{"config":"/{app}/serverless.yml","app":"{app}","since":"2026-01-01T00:00:00Z"}}"#
+                )
+            };
+            let projects: Vec<String> = apps.iter().map(project).collect();
+            AllowList::parse(&format!(r#"{{"form":1,"projects":[{}]}}"#, projects.join(","))).unwrap()
+        };
+        survives("allowed.json", [&list(&["shop", "billing"]), &list(&["shop"])]);
+    }
+
+    #[test]
+    fn so_it_is_for_the_pins() {
+        let pin = r#"{"place":{"project":"/shop/serverless.yml"},"app":"shop","stage":"prod","since":"2026-01-01T00:00:00Z","until":"2026-01-01T01:00:00Z","boot":"b","from":1}"#;
+        let list = |pins: &str| PinList::parse(&format!(r#"{{"form":1,"pins":[{pins}]}}"#)).unwrap();
+        survives("pins.json", [&list(pin), &list("")]);
+    }
+
+    #[test]
+    fn so_it_is_for_the_stages_used_lately() {
+        let mut recent = Recent::default();
+        recent.note(Path::new("/shop/serverless.yml"), &Stage::parse("dev").unwrap(), Timestamp(1));
+        survives("recent.json", [&recent, &Recent::default()]);
     }
 
     #[test]
     fn what_another_wrote_meanwhile_is_kept() {
         let place = tempfile::tempdir().unwrap();
         let (one, other) = (numbers(&place), numbers(&place));
-        assert!(one.read().unwrap().is_empty());
-        assert_eq!(one.change(|held| held.push(1)).unwrap(), [1]);
-        assert_eq!(other.change(|held| held.push(2)).unwrap(), [1, 2]);
-        assert_eq!(one.change(|held| held.push(3)).unwrap(), [1, 2, 3]);
+        assert!(one.read().unwrap().numbers.is_empty());
+        assert_eq!(one.change(|held| held.numbers.push(1)).unwrap().numbers, [1]);
+        assert_eq!(other.change(|held| held.numbers.push(2)).unwrap().numbers, [1, 2]);
+        assert_eq!(one.change(|held| held.numbers.push(3)).unwrap().numbers, [1, 2, 3]);
     }
 
     #[test]
@@ -167,7 +188,7 @@ pub(super) mod tests {
         let file = numbers(&place);
         let shown = file.path().display().to_string();
         fs::write(file.path(), "[1, ").unwrap();
-        let malformed = file.change(Vec::clear).unwrap_err();
+        let malformed = file.change(|held| held.numbers.clear()).unwrap_err();
         assert!(
             malformed.to_string().starts_with(&format!("{shown} is not a list of numbers: ")),
             "{malformed}"
@@ -175,7 +196,7 @@ pub(super) mod tests {
         assert!(malformed.hint().unwrap().ends_with(&format!("mv {shown} {shown}.bad")));
         fs::write(file.path(), "[1]").unwrap();
         fs::set_permissions(file.path(), fs::Permissions::from_mode(0o666)).unwrap();
-        for untrusted in [file.read().unwrap_err(), file.change(Vec::clear).unwrap_err()] {
+        for untrusted in [file.read().unwrap_err(), file.change(|held| held.numbers.clear()).unwrap_err()] {
             assert_eq!(untrusted.to_string(), format!("{shown} can be written by other users"));
             assert_eq!(untrusted.hint(), Some(format!("chmod go-w {shown}")));
         }

@@ -7,23 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::atomic_file::{self, WriteError};
-use super::state_file::{State, StateFile};
+use super::state_file::StateFile;
 use crate::core::container_token::{TokenId, TokenList};
 
 /// A file that holds a list of tokens.
 pub type TokenListFile = StateFile<TokenList>;
-
-impl State for TokenList {
-    const WHAT: &'static str = "a list of tokens";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        Self::parse(text)
-    }
-
-    fn to_text(&self) -> String {
-        self.to_text()
-    }
-}
 
 /// The directory of the files for `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, one for each token, named after it. It
 /// lies in the runtime directory, which is this user's alone and ends with the login.
@@ -80,6 +68,7 @@ mod tests {
 
     use super::super::state_file::tests::survives;
     use super::*;
+    use crate::core::lasting::Lasting as _;
 
     #[test]
     fn a_crash_or_an_error_leaves_the_old_tokens_or_the_new() {

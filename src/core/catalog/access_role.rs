@@ -15,6 +15,9 @@ use crate::core::table::{Findings, Table, Value};
 
 const HOUR: Duration = Duration::from_hours(1);
 
+/// The least that `AssumeRole` grants (AWS STS API reference, `AssumeRole`, `DurationSeconds`).
+const SHORTEST: Duration = Duration::from_mins(15);
+
 /// The keys of the table `access_role`.
 pub(super) const KEYS: [&str; 10] = [
     "role_arn",
@@ -42,25 +45,32 @@ pub struct AccessRole {
     pub role_arn: RoleArn,
     /// What signs the request.
     pub source: Source,
-    /// How long a session lasts: 1 to 12 hours, an hour if the catalog says nothing. The role's own maximum
-    /// may be less.
+    /// How long a session lasts: 1 to 12 hours, an hour if the catalog says nothing; of a profile that is `short`,
+    /// 15 to 59 minutes, 15 if it says nothing. The role's own maximum may be less.
     pub duration: Duration,
     /// What the trust policy of a role of somebody else's account asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
     /// The session's name in CloudTrail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_name: Option<SessionName>,
     /// The session's tags: at most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub session_tags: BTreeMap<String, String>,
     /// A policy that narrows the session: the JSON of an object, at most 2048 characters, as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_policy: Option<String>,
     /// Managed policies that narrow the session: at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_arns: Vec<PolicyArn>,
     /// The region whose STS is asked, and which the session's user is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Region>,
 }
 
 impl AccessRole {
-    /// A text that is the same for equal roles and tells nothing of what is in one: SHA-256 in base64.
+    /// A text that is the same for equal roles and tells nothing of what is in one: SHA-256 in base64. What a role does
+    /// not set is left out of it, so that one more thing that can be set makes no other text of it.
     pub fn digest(&self) -> String {
         // None of its parts has a form that JSON lacks, and its maps are sorted.
         let text = serde_json::to_vec(self).unwrap_or_default();
@@ -85,9 +95,11 @@ pub enum Source {
 /// What keys in the keychain are called where nobody names them.
 pub const DEFAULT_KEYS: &str = "default";
 
-/// Reads the table `access_role`; what it sets and this version does not enforce is added to `not_enforced`.
+/// Reads the table `access_role` of a profile that is `short` or not; what it sets and this version does not enforce
+/// is added to `not_enforced`.
 pub(super) fn read(
     table: Table<'_>,
+    short: bool,
     not_enforced: &mut Vec<String>,
     findings: &mut Findings<'_>,
 ) -> Option<AccessRole> {
@@ -99,7 +111,7 @@ pub(super) fn read(
         .required("role_arn", "role_arn = \"arn:aws:iam::111111111111:role/deploy\"", findings)
         .and_then(|value| value.parsed(RoleArn::parse, findings));
     let source = table.get("source").and_then(|value| read_source(value, findings));
-    let duration = table.get("duration").and_then(|value| read_duration(value, findings));
+    let duration = table.get("duration").and_then(|value| read_duration(value, short, findings));
     let external_id = table.parsed("external_id", ExternalId::parse, findings);
     let session_name = table.parsed("session_name", SessionName::parse, findings);
     let session_tags = table.get("session_tags").map(|value| session_tags::read(value, findings));
@@ -109,7 +121,7 @@ pub(super) fn read(
     Some(AccessRole {
         role_arn: role_arn?,
         source: source.unwrap_or(Source::Chain),
-        duration: duration.unwrap_or(HOUR),
+        duration: duration.unwrap_or(if short { SHORTEST } else { HOUR }),
         external_id,
         session_name,
         session_tags: session_tags.unwrap_or_default(),
@@ -130,18 +142,28 @@ fn read_source(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Source> 
     }
 }
 
-/// A duration within what `AssumeRole` grants. The lower bound is brokerd's own: a shorter session would be
-/// renewed all the time.
-fn read_duration(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Duration> {
+/// A duration within what `AssumeRole` grants. That a session shorter than an hour needs `short` is brokerd's own
+/// rule: such a one cannot be served by a metadata service, whose clients count on 25 minutes.
+fn read_duration(value: Value<'_>, short: bool, findings: &mut Findings<'_>) -> Option<Duration> {
     if value.as_str().is_none() {
         value.mistyped("a string", Some("write it with its unit, as in \"1h\"".to_owned()), findings);
         return None;
     }
     let duration = value.parsed(parse_duration, findings)?;
-    if (HOUR..=12 * HOUR).contains(&duration) {
+    let may_be_short = (SHORTEST..HOUR).contains(&duration);
+    if (short && may_be_short) || (!short && (HOUR..=12 * HOUR).contains(&duration)) {
         return Some(duration);
     }
-    value.wrong("a session lasts at least 1h and at most 12h", None, findings);
+    let (what, hint) = if short {
+        ("with short = true a session lasts 15m to 59m", "leave short out for a longer one")
+    } else {
+        (
+            "a session lasts at least 1h and at most 12h",
+            "short = true in the profile allows 15m to 59m, for brokerctl credential-process only",
+        )
+    };
+    let hint = (short || may_be_short).then(|| hint.to_owned());
+    value.wrong(what, hint, findings);
     None
 }
 
@@ -242,6 +264,32 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_is_the_same_for_every_version() {
+        assert_eq!(role("").digest(), "jnuMJgrkV1Q10axGYp4z3LJ6d+8LmHR0EmxMKxnEYXw=");
+        assert_ne!(role("").digest(), role("external_id = \"an-id\"").digest());
+    }
+
+    #[test]
+    fn a_short_profile_has_sessions_of_15_to_59_minutes() {
+        let read = |duration: &str| {
+            let text = format!("[profiles.p]\nshort = true\n{HEAD}{duration}");
+            Catalog::parse(Path::new("c.toml"), &text).map_err(|faults| faults.to_string()).map(|catalog| {
+                let profile = &catalog.profiles[&ProfileName::parse("p").unwrap()];
+                assert!(profile.short && profile.not_enforced.is_empty());
+                profile.access_role.as_ref().unwrap().duration.as_secs() / 60
+            })
+        };
+        for (line, minutes) in [("", 15), ("duration = \"15m\"", 15), ("duration = \"59m\"", 59)] {
+            assert_eq!(read(line), Ok(minutes), "{line}");
+        }
+        for line in ["duration = \"14m59s\"", "duration = \"1h\"", "duration = \"12h\""] {
+            let fault = "c.toml:5:12: `duration`: with short = true a session lasts 15m to 59m (leave short out \
+                         for a longer one)";
+            assert_eq!(read(line), Err(fault.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
     fn names_each_fault() {
         let long = format!("session_policy = '{{\"a\":\"{}\"}}'", "ü".repeat(2041));
         let many = format!("policy_arns = [{}]", "\"arn:aws:iam::aws:policy/A\",".repeat(11));
@@ -252,7 +300,12 @@ mod tests {
                 "3:10: `source`: \"\" is not a name for keys: letters, digits, - and _, beginning with a \
                  letter or digit, at most 128",
             ),
-            ("duration = \"59m\"", "3:12: `duration`: a session lasts at least 1h and at most 12h"),
+            (
+                "duration = \"59m\"",
+                "3:12: `duration`: a session lasts at least 1h and at most 12h (short = true in the profile \
+                 allows 15m to 59m, for brokerctl credential-process only)",
+            ),
+            ("duration = \"14m\"", "3:12: `duration`: a session lasts at least 1h and at most 12h"),
             ("duration = \"12h1s\"", "3:12: `duration`: a session lasts at least 1h and at most 12h"),
             (
                 "duration = 3600",

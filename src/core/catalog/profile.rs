@@ -25,6 +25,9 @@ pub struct Profile {
     pub access_role: Option<AccessRole>,
     /// Its secrets, each with where the value comes from.
     pub secrets: BTreeMap<SecretName, SecretSource>,
+    /// Whether its sessions last less than an hour, 15 minutes at least. They are not served over IMDS, whose
+    /// clients take what they get to be valid for longer than it is.
+    pub short: bool,
     /// Its safeguards in the order of the file.
     pub safeguards: Vec<Safeguard>,
     /// What the profile asks for and this version does not enforce, such as `protected` or
@@ -42,12 +45,12 @@ impl Profile {
         let protected = table.get("protected").is_some_and(|value| is_protected(value, findings));
         let short = table.boolean("short", findings) == Some(true);
         let deploy = table.get("deploy").and_then(|value| value.filled(findings)).is_some();
-        for (set, key) in [(protected, "protected"), (short, "short"), (deploy, "deploy")] {
+        for (set, key) in [(protected, "protected"), (deploy, "deploy")] {
             not_enforced.extend(set.then(|| key.to_owned()));
         }
         let access_role = table
             .table("access_role", findings)
-            .and_then(|table| access_role::read(table, &mut not_enforced, findings));
+            .and_then(|table| access_role::read(table, short, &mut not_enforced, findings));
         let secrets = read_secrets(table, findings);
         let safeguards: Vec<_> = table
             .array("safeguards", findings)
@@ -61,7 +64,7 @@ impl Profile {
                 .map(|safeguard| format!("safeguard {}: enforce", safeguard.policy)),
         );
         let description = table.get("description").and_then(|value| value.prose(findings));
-        Some(Self { name: name?, description, access_role, secrets, safeguards, not_enforced })
+        Some(Self { name: name?, description, access_role, secrets, short, safeguards, not_enforced })
     }
 }
 
@@ -102,7 +105,7 @@ mod tests {
     fn tells_what_it_does_not_enforce() {
         let role = "[profiles.p.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
         for (lines, expected) in [
-            ("protected = true\nshort = true\ndeploy = \"x\"", vec!["protected", "short", "deploy"]),
+            ("protected = true\nshort = true\ndeploy = \"x\"", vec!["protected", "deploy"]),
             ("protected = false\nshort = false", vec![]),
             ("protected = {}", vec!["protected"]),
             ("protected = { approve = \"mfa\", for = \"1h\" }", vec!["protected"]),

@@ -65,7 +65,13 @@ fn profile() -> Json {
                     json!({ "anyOf": [{ "type": "boolean" }, protected] }),
                 ),
             ),
-            ("short", said("Whether sessions are kept short.", json!({ "type": "boolean" }))),
+            (
+                "short",
+                said(
+                    "Whether sessions last less than 1h; they are then not served over IMDS.",
+                    json!({ "type": "boolean" }),
+                ),
+            ),
             ("deploy", filled("The profile that deployments use in its place.")),
         ],
     )
@@ -89,7 +95,12 @@ fn access_role() -> Json {
                     "The profile of ~/.aws/config that may assume the role, or \"env\", \"keychain\", \"keychain:NAME\".",
                 ),
             ),
-            ("duration", duration("How long a session lasts, 1h to 12h.")),
+            (
+                "duration",
+                duration(
+                    "How long a session lasts: 1h to 12h, or 15m to 59m in a profile with short = true.",
+                ),
+            ),
             (
                 "external_id",
                 sized(pattern("^[A-Za-z0-9_+=,.@:/-]+$", "What the trust policy asks for."), 2, 1224),

@@ -17,6 +17,8 @@ pub struct ProfileSettings {
     pub source: Option<String>,
     /// How long a session lasts, as the file says it: `1h`.
     pub duration: Option<String>,
+    /// Whether its sessions last less than an hour; `false` leaves it.
+    pub short: bool,
     /// The external id.
     pub external_id: Option<ExternalId>,
     /// The session's name.
@@ -38,8 +40,10 @@ impl ProfileSettings {
             value.map(|value| (vec!["access_role", key], Put::Text(value.to_owned())))
         };
         let description = self.description.clone().map(|text| (vec!["description"], Put::Text(text)));
+        let short = self.short.then_some((vec!["short"], Put::Flag(true)));
         let mut settings: Vec<(Vec<&str>, Put)> = [
             description,
+            short,
             role("role_arn", self.role_arn.as_ref().map(RoleArn::as_str)),
             role("source", self.source.as_deref()),
             role("duration", self.duration.as_deref()),

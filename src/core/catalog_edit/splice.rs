@@ -12,6 +12,7 @@ use super::lines::Lines;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Put {
     Text(String),
+    Flag(bool),
     List(Vec<String>),
     Map(Vec<(String, String)>),
 }
@@ -29,6 +30,7 @@ impl Put {
         let text = |text: &str| Value::from(text).to_string().replace('\n', ending);
         match self {
             Self::Text(value) => text(value),
+            Self::Flag(value) => value.to_string(),
             Self::List(values) => {
                 let values: Vec<String> = values.iter().map(|value| text(value)).collect();
                 format!("[{}]", values.join(", "))

@@ -2,6 +2,7 @@
 //!
 //! Each field stands on a line of its own: some clients do not parse JSON but look for `"Name" : "value"`.
 
+use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 use crate::core::credentials::SessionCredentials;
@@ -63,9 +64,32 @@ pub struct InstanceFacts<'a> {
 }
 
 impl InstanceFacts<'_> {
-    /// An id that no real instance can have: those are `i-` and hexadecimal digits.
-    fn instance_id(&self) -> String {
-        format!("i-brokerd-{}", self.role_name.replace('.', "-"))
+    /// The id of the made-up instance: the same for each process of an application's stage, and no real one's, which
+    /// is `i-` and 8 or 17 hexadecimal digits (EC2 user guide, "Resource IDs").
+    pub fn instance_id(&self) -> String {
+        format!("i-brokerd-{}", self.digits())
+    }
+
+    /// Seventeen hexadecimal digits that stand for the role's name. The name itself would not do: it may be longer
+    /// than what takes an instance id, and has a dot.
+    fn digits(&self) -> String {
+        const DIGITS: usize = 17;
+        let hash = digest(&SHA256, self.role_name.as_bytes());
+        let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.take(DIGITS).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    }
+}
+
+/// The domain of AWS in a partition, as `services/domain` has it (`partitions.json` of the AWS SDKs).
+pub fn domain(partition: &str) -> &'static str {
+    match partition {
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-eusc" => "amazonaws.eu",
+        "aws-iso" => "c2s.ic.gov",
+        "aws-iso-b" => "sc2s.sgov.gov",
+        "aws-iso-e" => "cloud.adc-e.uk",
+        "aws-iso-f" => "csp.hci.ic.gov",
+        _ => "amazonaws.com",
     }
 }
 
@@ -81,7 +105,7 @@ pub fn info(facts: InstanceFacts<'_>, now: Timestamp) -> String {
         ("Code", "Success"),
         ("LastUpdated", now.to_string().as_str()),
         ("InstanceProfileArn", &arn),
-        ("InstanceProfileId", &format!("brokerd-{}", facts.role_name.replace('.', "-"))),
+        ("InstanceProfileId", &format!("brokerd-{}", facts.digits())),
     ])
 }
 
@@ -131,6 +155,53 @@ mod tests {
         let identity: serde_json::Value = serde_json::from_str(&identity_document(facts, &region)).unwrap();
         assert_eq!(identity["region"], "cn-north-1");
         assert_eq!(identity["availabilityZone"], "cn-north-1a");
-        assert_eq!(identity["instanceId"], "i-brokerd-shop-dev");
+        assert_eq!(identity["instanceId"], facts.instance_id());
+    }
+
+    #[test]
+    fn the_documents_are_byte_for_byte_what_they_are() {
+        let role = RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap();
+        let facts = InstanceFacts { role_name: "shop.dev", role: &role };
+        let id = facts.instance_id();
+        let digits = id.strip_prefix("i-brokerd-").unwrap();
+        assert_eq!(
+            info(facts, Timestamp(0)),
+            format!(
+                "{{\n  \"Code\" : \"Success\",\n  \"LastUpdated\" : \"1970-01-01T00:00:00Z\",\n  \
+                 \"InstanceProfileArn\" : \"arn:aws:iam::111111111111:instance-profile/shop.dev\",\n  \
+                 \"InstanceProfileId\" : \"brokerd-{digits}\"\n}}"
+            )
+        );
+        assert_eq!(
+            identity_document(facts, &Region::parse("eu-central-1").unwrap()),
+            format!(
+                "{{\n  \"accountId\" : \"111111111111\",\n  \"availabilityZone\" : \"eu-central-1a\",\n  \
+                 \"instanceId\" : \"{id}\",\n  \"region\" : \"eu-central-1\",\n  \
+                 \"version\" : \"2017-09-30\"\n}}"
+            )
+        );
+    }
+
+    #[test]
+    fn an_instance_id_is_stable_and_no_real_one() {
+        let role = RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap();
+        let id = |role_name| InstanceFacts { role_name, role: &role }.instance_id();
+        assert_eq!(id("shop.dev"), "i-brokerd-a93b27456f34402f5");
+        let long = format!("{}.{}", "a".repeat(128), "b".repeat(128));
+        let ids = [id("shop.dev"), id("shop-dev.x"), id("shop.dev-x"), id("shop-a.dev"), id(&long)];
+        for (position, one) in ids.iter().enumerate() {
+            assert_eq!(one.len(), "i-brokerd-".len() + 17);
+            assert!(!one["i-".len()..].bytes().all(|byte| byte.is_ascii_hexdigit()), "{one}");
+            assert!(!ids[..position].contains(one), "{one} is another's too");
+        }
+    }
+
+    #[test]
+    fn each_partition_has_its_domain() {
+        for (partition, expected) in
+            [("aws", "amazonaws.com"), ("aws-us-gov", "amazonaws.com"), ("aws-cn", "amazonaws.com.cn")]
+        {
+            assert_eq!(domain(partition), expected);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use super::version::{VERSIONS, is_version};
+
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -33,6 +35,12 @@ pub enum Leaf {
     Zone,
     /// `dynamic/instance-identity/document`.
     IdentityDocument,
+    /// `instance-id`.
+    InstanceId,
+    /// `services/domain`.
+    Domain,
+    /// `services/partition`.
+    Partition,
 }
 
 /// Why a request has no route.
@@ -53,7 +61,7 @@ const EXTENDED: &str = "meta-data/iam/security-credentials-extended";
 pub fn route(method: &Method, path: &str) -> Result<Route, Miss> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let found = match parts.split_first() {
-        None if path.starts_with('/') => Route::Listing("latest"),
+        None if path.starts_with('/') => Route::Listing(VERSIONS),
         Some((version, rest)) if is_version(version) => below_version(&rest.join("/"))?,
         _ => return Err(Miss::NotFound),
     };
@@ -65,29 +73,23 @@ pub fn route(method: &Method, path: &str) -> Result<Route, Miss> {
     }
 }
 
-/// `latest`, `1.0` or a date such as `2021-07-15`: clients may name a version of the service.
-fn is_version(part: &str) -> bool {
-    let is_date = part.len() == 10
-        && part.bytes().enumerate().all(|(position, byte)| match position {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    part == "latest" || part == "1.0" || is_date
-}
-
 fn below_version(path: &str) -> Result<Route, Miss> {
     Ok(match path {
         "" => Route::Listing("dynamic\nmeta-data"),
         "api/token" => Route::Token,
-        "meta-data" => Route::Listing("iam/\nplacement/"),
+        "meta-data" => Route::Listing("iam/\ninstance-id\nplacement/\nservices/"),
         "meta-data/iam" => Route::Listing("info\nsecurity-credentials/\nsecurity-credentials-extended/"),
         "meta-data/placement" => Route::Listing("availability-zone\nregion"),
+        "meta-data/services" => Route::Listing("domain\npartition"),
         "dynamic" => Route::Listing("instance-identity/"),
         "dynamic/instance-identity" => Route::Listing("document"),
         CREDENTIALS | EXTENDED => Route::Leaf(Leaf::RoleList),
         "meta-data/iam/info" => Route::Leaf(Leaf::Info),
         "meta-data/placement/region" => Route::Leaf(Leaf::Region),
         "meta-data/placement/availability-zone" => Route::Leaf(Leaf::Zone),
+        "meta-data/instance-id" => Route::Leaf(Leaf::InstanceId),
+        "meta-data/services/domain" => Route::Leaf(Leaf::Domain),
+        "meta-data/services/partition" => Route::Leaf(Leaf::Partition),
         "dynamic/instance-identity/document" => Route::Leaf(Leaf::IdentityDocument),
         _ => {
             let (directory, name) = path.rsplit_once('/').ok_or(Miss::NotFound)?;
@@ -122,13 +124,22 @@ mod tests {
             ("/latest/meta-data/iam/security-credentials//shop.dev/", role("shop.dev", false)),
             ("/2021-07-15/meta-data/iam/security-credentials/shop.dev", role("shop.dev", false)),
             ("/latest/meta-data/iam/security-credentials-extended/shop.dev", role("shop.dev", true)),
+            // Not decoded, so the name of no role.
+            ("/latest/meta-data/iam/security-credentials/%73hop.dev", role("%73hop.dev", false)),
             ("/latest/meta-data/iam/info", Ok(Route::Leaf(Leaf::Info))),
             ("/latest/meta-data/placement/region", Ok(Route::Leaf(Leaf::Region))),
             ("/latest/meta-data/placement/availability-zone/", Ok(Route::Leaf(Leaf::Zone))),
             ("/latest/dynamic/instance-identity/document", Ok(Route::Leaf(Leaf::IdentityDocument))),
-            ("/", Ok(Route::Listing("latest"))),
+            ("/latest/meta-data/instance-id", Ok(Route::Leaf(Leaf::InstanceId))),
+            ("/1.0/meta-data/instance-id/", Ok(Route::Leaf(Leaf::InstanceId))),
+            ("/latest/meta-data/services/domain", Ok(Route::Leaf(Leaf::Domain))),
+            ("/latest/meta-data/services/partition", Ok(Route::Leaf(Leaf::Partition))),
+            ("/", Ok(Route::Listing(VERSIONS))),
+            ("//", Ok(Route::Listing(VERSIONS))),
             ("/latest", Ok(Route::Listing("dynamic\nmeta-data"))),
-            ("/latest/meta-data/", Ok(Route::Listing("iam/\nplacement/"))),
+            ("/2021-07-15/", Ok(Route::Listing("dynamic\nmeta-data"))),
+            ("/latest/meta-data/", Ok(Route::Listing("iam/\ninstance-id\nplacement/\nservices/"))),
+            ("/latest/meta-data/services", Ok(Route::Listing("domain\npartition"))),
         ] {
             assert_eq!(get(path), expected, "{path}");
         }
@@ -144,6 +155,10 @@ mod tests {
             "/latest/meta-data/./iam/info",
             "/latest/meta-data/../meta-data/iam/info",
             "/latest/meta-data/iam/info;x",
+            "/latest/meta-data/%2e%2e/meta-data/iam/info",
+            "/latest/meta-data/iam/info%00",
+            "/LATEST/meta-data/iam/info",
+            "/latest\\meta-data",
             "/meta-data/iam/info",
             "/2021-7-15/meta-data",
             "/latest/user-data",

@@ -24,6 +24,7 @@ struct ShownProfile<'a> {
     description: Option<&'a str>,
     access_role: Option<ShownRole<'a>>,
     secrets: BTreeMap<&'a str, String>,
+    short: bool,
     safeguards: Vec<&'a str>,
     not_enforced: &'a [String],
     used_by: Vec<ShownUse>,
@@ -91,6 +92,8 @@ pub(super) fn profile(name: &ProfileName, json: bool) -> Result<(), Failure> {
         Some(role) => facts.extend(facts_of_role(role)),
         None => facts.push(("role_arn", "none: it gives no credentials".to_owned())),
     }
+    let short = "its sessions are not served over the metadata endpoint".to_owned();
+    facts.extend(shown.short.then_some(("short", short)));
     facts.extend(shown.secrets.iter().map(|(name, source)| ("secret", format!("{name} from {source}"))));
     facts.extend(shown.safeguards.iter().map(|policy| ("safeguard", (*policy).to_owned())));
     facts.extend(
@@ -191,6 +194,7 @@ fn shown<'a>(catalog: &Catalog, profile: &'a Profile) -> ShownProfile<'a> {
         description: profile.description.as_deref(),
         access_role: profile.access_role.as_ref().map(shown_role),
         secrets: profile.secrets.iter().map(|(name, source)| (name.as_str(), place(source))).collect(),
+        short: profile.short,
         safeguards: profile.safeguards.iter().map(|safeguard| safeguard.policy.as_str()).collect(),
         not_enforced: &profile.not_enforced,
         used_by: uses_of(catalog, &profile.name)

@@ -36,9 +36,12 @@ struct OtherProfileOptions {
     /// The profile of ~/.aws/config that may assume the role, or env; without it the SDK's own chain
     #[arg(long, value_name = "PROFILE")]
     source: Option<String>,
-    /// How long a session lasts: 1h to 12h
+    /// How long a session lasts: 1h to 12h, or with --short 15m to 59m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<String>,
+    /// Sessions of less than 1h: not for tools that ask the metadata endpoint; --unset short takes it back
+    #[arg(long)]
+    short: bool,
     /// What the role's trust policy asks for
     #[arg(long, value_name = "ID", value_parser = ExternalId::parse)]
     external_id: Option<ExternalId>,
@@ -85,6 +88,7 @@ impl ProfileOptions {
             role_arn,
             source: others.source,
             duration: others.duration,
+            short: others.short,
             external_id: others.external_id,
             session_name: others.session_name,
             region: others.region,

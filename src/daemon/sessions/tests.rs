@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::core::catalog::{AccessRole, Source};
+use crate::core::catalog::AccessRole;
 use crate::core::decision::Matched;
 use crate::core::name::{App, RoleArn, SessionName, Stage};
 use crate::edges::sts::Issuing;
@@ -172,6 +172,61 @@ async fn a_session_that_is_due_is_served_while_the_next_is_fetched() {
     assert!(sts.calls() <= 3, "{} calls", sts.calls());
 }
 
+/// Sessions in which there is one that was left by an earlier daemon, with this much left of an hour.
+async fn with_an_older(sts: &Arc<HeldBack>, left: i64) -> Sessions {
+    let given = HeldBack::new(Way::Give { age: 3600 - left, life: 3600 });
+    given.let_go.add_permits(1);
+    let earlier = Sessions::new(given, IDLE);
+    earlier.get(&request("one"), None, LONG).await.unwrap();
+    let sessions = Sessions::new(sts.clone(), IDLE);
+    sessions.restore(earlier.kept());
+    sessions
+}
+
+fn left(session: &Session) -> Duration {
+    session.credentials.expires().remaining(clock::now())
+}
+
+#[tokio::test]
+async fn what_has_less_than_25_minutes_left_waits_for_the_next() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let sessions = with_an_older(&sts, 24 * 60).await;
+    assert!(sessions.begin(&request("one"), &a_decision()).is_none(), "nothing to serve at once");
+    let session = sessions.get(&request("one"), None, LONG).await.unwrap();
+    assert!(left(&session) > Duration::from_mins(59), "{:?}", left(&session));
+    assert_eq!(sts.calls(), 1);
+}
+
+#[tokio::test]
+async fn what_has_less_than_25_minutes_left_is_served_where_sts_is_too_slow_or_refuses() {
+    let silent = HeldBack::new(HOUR);
+    let sessions = with_an_older(&silent, 24 * 60).await;
+    let session = sessions.get(&request("one"), None, Duration::ZERO).await.unwrap();
+    assert!(left(&session) <= Duration::from_mins(24));
+    silent.let_go.add_permits(1);
+    let session = sessions.get(&request("one"), None, LONG).await.unwrap();
+    assert!(left(&session) > Duration::from_mins(59), "the same call, which came too late before");
+    assert_eq!(silent.calls(), 1);
+
+    let denied = IssueError::AccessDenied { source_name: "x".into(), role: "y".into(), why: "z".into() };
+    let refusing = HeldBack::new(Way::Refuse(denied));
+    refusing.let_go.add_permits(1);
+    let sessions = with_an_older(&refusing, 24 * 60).await;
+    for _ in 0..3 {
+        let session = sessions.get(&request("one"), None, LONG).await.unwrap();
+        assert!(left(&session) <= Duration::from_mins(24));
+    }
+    assert_eq!(refusing.calls(), 1, "the failure is remembered meanwhile");
+}
+
+#[tokio::test]
+async fn what_has_25_minutes_left_is_served_at_once() {
+    let sts = HeldBack::new(HOUR);
+    let sessions = with_an_older(&sts, 26 * 60).await;
+    assert!(sessions.begin(&request("one"), &a_decision()).is_some());
+}
+
 #[tokio::test]
 async fn an_expired_session_is_never_served() {
     let sts = HeldBack::new(Way::Give { age: 4000, life: 3600 });
@@ -243,7 +298,7 @@ async fn what_an_earlier_daemon_left_is_served_without_a_call_and_does_not_repla
 
 #[tokio::test]
 async fn what_an_earlier_daemon_left_that_is_due_is_served_and_renewed() {
-    let sts = HeldBack::new(Way::Give { age: 3000, life: 3600 });
+    let sts = HeldBack::new(Way::Give { age: 2000, life: 3600 });
     sts.let_go.add_permits(1);
     let earlier = Sessions::new(sts.clone(), IDLE);
     earlier.get(&request("one"), None, LONG).await.unwrap();
@@ -269,6 +324,36 @@ async fn what_was_fetched_ahead_is_not_renewed_unless_somebody_uses_it() {
     assert_eq!(sts.calls(), 1);
     sessions.get(&request("one"), Some(&decision), LONG).await.unwrap();
     assert_eq!((sts.calls(), sessions.uses().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_is_due_is_not_fetched_ahead() {
+    let sts = HeldBack::new(Way::Give { age: 3000, life: 3600 });
+    sts.let_go.add_permits(1);
+    let earlier = Sessions::new(sts.clone(), IDLE);
+    earlier.get(&request("one"), None, LONG).await.unwrap();
+    let sessions = Sessions::new(sts.clone(), IDLE);
+    let kept = earlier.kept().into_iter().map(|kept| CachedSession { last_used: None, ..kept }).collect();
+    drop(earlier);
+    sessions.restore(kept);
+    let before = sts.calls();
+    assert!(sessions.fetch_ahead(&request("one"), &a_decision(), LONG).await);
+    tokio::task::yield_now().await;
+    assert_eq!(sts.calls(), before);
+}
+
+#[tokio::test]
+async fn sessions_of_keys_that_were_replaced_are_dropped() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let sessions = Sessions::new(sts.clone(), IDLE);
+    let mut other = request("one");
+    other.access_role.source = Source::Environment;
+    for request in [&request("one"), &other] {
+        sessions.get(request, None, LONG).await.unwrap();
+    }
+    sessions.forget_source(&Source::Environment);
+    assert!(sessions.state(&other).0.is_none() && sessions.state(&request("one")).0.is_some());
 }
 
 #[tokio::test]

@@ -5,20 +5,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::{Durable, Keychain, KeychainError, Vault, Worker};
 use crate::core::keychain::{Keychain as Kind, KeychainSetting};
+use crate::core::lasting::Lasting;
 use crate::core::moment::Timestamp;
 use crate::edges::directories::Directories;
-use crate::edges::state_file::{State, StateFile, StateFileError};
+use crate::edges::state_file::{StateFile, StateFileError};
 
 /// All probes together take no longer.
 const PROBES: Duration = Duration::from_secs(2);
 /// What `auto` tries, the best first.
 const CANDIDATES: [Kind; 3] = [Kind::Macos, Kind::SecretService, Kind::Keyutils];
-/// The form of the file that remembers the choice; raised when it changes.
-const FORM: u32 = 1;
 
 /// How a keychain came to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +25,8 @@ pub enum How {
     Configured,
     /// An earlier start found it.
     Remembered(Timestamp),
-    /// This start found it.
-    Found,
+    /// This start found it. Why not a better one, if one was there and did not answer: then the next start looks again.
+    Found(Option<String>),
     /// None was found, for these reasons.
     NoneFound(String),
 }
@@ -88,8 +86,11 @@ pub enum ChoiceError {
 }
 
 /// What the file remembers; nothing at first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Remembered(Option<(Kind, Timestamp)>);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Remembered {
+    keychain: Option<Kind>,
+    since: Option<Timestamp>,
+}
 
 impl ChoiceError {
     /// What to type next.
@@ -102,30 +103,8 @@ impl ChoiceError {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    form: u32,
-    keychain: Kind,
-    since: Timestamp,
-}
-
-impl State for Remembered {
+impl Lasting for Remembered {
     const WHAT: &'static str = "the choice of a keychain";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let stored: Stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if stored.form != FORM {
-            return Err(format!("it has form {}, and this version reads form {FORM}", stored.form));
-        }
-        Ok(Self(Some((stored.keychain, stored.since))))
-    }
-
-    fn to_text(&self) -> String {
-        let Some((keychain, since)) = self.0 else { return String::new() };
-        let stored = Stored { form: FORM, keychain, since };
-        serde_json::to_string_pretty(&stored).unwrap_or_default() + "\n"
-    }
 }
 
 /// Chooses. What `auto` finds is remembered, so that a start at which it happens not to be there does not move
@@ -140,41 +119,56 @@ pub async fn choose(
         KeychainSetting::Fixed(Kind::Memory) => return Ok(Chosen::memory(How::Configured)),
         KeychainSetting::Fixed(kind) => (kind, How::Configured),
         KeychainSetting::Auto => match StateFile::at(directories.keychain_file()).read()? {
-            Remembered(Some((keychain, since))) => (keychain, How::Remembered(since)),
-            Remembered(None) => return find(directories, now).await,
+            Remembered { keychain: Some(keychain), since: Some(since) } => (keychain, How::Remembered(since)),
+            Remembered { .. } => return find(directories, now).await,
         },
     };
     let keychain = open(kind).map_err(|error| ChoiceError::Keychain { kind, error })?;
     Ok(Chosen::by(Worker::new(keychain)?, kind, how, state))
 }
 
+/// All are tried at once, so that a silent one takes no time from the others.
 async fn find(directories: &Directories, now: Timestamp) -> Result<Chosen, ChoiceError> {
-    let end = Instant::now() + PROBES;
-    let mut reasons = Vec::new();
+    let mut probes = Vec::new();
     for kind in CANDIDATES {
-        let keychain = match open(kind) {
-            Ok(keychain) => keychain,
-            Err(KeychainError::Unsupported) => continue,
-            Err(error) => {
-                reasons.push(format!("{kind}: {error}"));
-                continue;
+        match open(kind) {
+            Ok(keychain) => {
+                let worker = Worker::new(keychain)?;
+                let theirs = worker.clone();
+                let probe = async move { theirs.call(PROBES, |keychain| keychain.probe()).await };
+                probes.push((kind, worker, tokio::spawn(probe)));
             }
-        };
-        let worker = Worker::new(keychain)?;
-        match worker.call(end.saturating_duration_since(Instant::now()), |keychain| keychain.probe()).await {
-            // A locked one is there, and its owner will unlock it.
-            Ok(()) | Err(KeychainError::Locked) => {
-                let remembered = StateFile::at(directories.keychain_file())
-                    .change(|remembered| *remembered = Remembered(Some((kind, now))));
-                if let Err(error) = remembered {
-                    tracing::warn!(%error, "the chosen keychain is not remembered");
-                }
-                return Ok(Chosen::by(worker, kind, How::Found, directories.state()));
-            }
-            Err(error) => reasons.push(format!("{kind}: {error}")),
+            Err(KeychainError::Unsupported) => {}
+            Err(error) => tracing::info!(%kind, %error, "no such keychain"),
         }
     }
-    Ok(Chosen::memory(How::NoneFound(reasons.join("; "))))
+    let mut better: Vec<String> = Vec::new();
+    let mut a_better_one_was_silent = false;
+    for (kind, worker, probe) in probes {
+        match probe.await.unwrap_or_else(|error| Err(KeychainError::Refused { why: error.to_string() })) {
+            // A locked one is there, and its owner will unlock it.
+            Ok(()) | Err(KeychainError::Locked) => {
+                if !a_better_one_was_silent {
+                    remember(directories, kind, now);
+                }
+                let why = a_better_one_was_silent.then(|| better.join("; "));
+                return Ok(Chosen::by(worker, kind, How::Found(why), directories.state()));
+            }
+            Err(error) => {
+                a_better_one_was_silent |= matches!(error, KeychainError::Silent { .. });
+                better.push(format!("{kind}: {error}"));
+            }
+        }
+    }
+    Ok(Chosen::memory(How::NoneFound(better.join("; "))))
+}
+
+fn remember(directories: &Directories, kind: Kind, now: Timestamp) {
+    let remembered = StateFile::at(directories.keychain_file())
+        .change(|remembered| *remembered = Remembered { keychain: Some(kind), since: Some(now) });
+    if let Err(error) = remembered {
+        tracing::warn!(%error, "the chosen keychain is not remembered");
+    }
 }
 
 fn open(kind: Kind) -> Result<Box<dyn Keychain>, KeychainError> {
@@ -196,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_crash_or_an_error_leaves_the_old_choice_or_the_new() {
-        let choice = |kind| Remembered(Some((kind, Timestamp(1))));
+        let choice = |kind| Remembered { keychain: Some(kind), since: Some(Timestamp(1)) };
         survives("keychain.json", [&choice(Kind::SecretService), &choice(Kind::Keyutils)]);
     }
 }

@@ -7,7 +7,7 @@ use linux_keyutils_keyring_store::Store;
 use zeroize::Zeroizing;
 
 use super::{Keychain, KeychainError, Ring};
-use crate::core::keychain::Item;
+use crate::core::keychain::{Item, Keychain as Kind};
 
 /// The keys that this process's session and its user's persistent keyring hold.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Keyutils(Ring);
 impl Keyutils {
     pub(super) fn new() -> Result<Self, KeychainError> {
         let store = Store::new().map_err(|error| KeychainError::Refused { why: error.to_string() })?;
-        Ok(Self(Ring { store, has_labels: false }))
+        Ok(Self(Ring { store, kind: Kind::Keyutils }))
     }
 }
 

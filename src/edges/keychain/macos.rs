@@ -4,7 +4,7 @@ use apple_native_keyring_store::keychain::Store;
 use zeroize::Zeroizing;
 
 use super::{Keychain, KeychainError, Ring};
-use crate::core::keychain::Item;
+use crate::core::keychain::{Item, Keychain as Kind};
 
 /// The login keychain of this user.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Macos(Ring);
 impl Macos {
     pub(super) fn new() -> Result<Self, KeychainError> {
         let store = Store::new().map_err(|error| KeychainError::Refused { why: error.to_string() })?;
-        Ok(Self(Ring { store, has_labels: false }))
+        Ok(Self(Ring { store, kind: Kind::Macos }))
     }
 }
 

@@ -24,28 +24,37 @@ fn cipher(key: &Key) -> LessSafeKey {
     LessSafeKey::new(key)
 }
 
-/// What a sealed file holds; `None` if there is none, or none that this key opens, as after the key was lost.
-pub(super) fn read(path: &Path, key: &Key) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+/// What came of opening a sealed file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// There is none.
+    Missing,
+    /// This key does not open it, or it is none.
+    Shut,
+    /// This is in it.
+    Text(Zeroizing<Vec<u8>>),
+}
+
+/// What a sealed file holds.
+pub(super) fn read(path: &Path, key: &Key) -> io::Result<Opened> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::Missing),
         Err(error) => return Err(error),
     };
-    let mut content = Zeroizing::new(Vec::new());
+    let mut content = Vec::new();
     file.take(LARGEST).read_to_end(&mut content)?;
-    let Some((nonce, sealed)) =
-        content.strip_prefix(HEADER).and_then(|rest| rest.split_at_checked(NONCE_LEN))
-    else {
-        return Ok(None);
-    };
-    let Ok(nonce) = Nonce::try_assume_unique_for_key(nonce) else { return Ok(None) };
+    let parts = content.strip_prefix(HEADER).and_then(|rest| rest.split_at_checked(NONCE_LEN));
+    let nonce = parts.and_then(|(nonce, _)| Nonce::try_assume_unique_for_key(nonce).ok());
+    let (Some((_, sealed)), Some(nonce)) = (parts, nonce) else { return Ok(Opened::Shut) };
     let mut opened = Zeroizing::new(sealed.to_vec());
-    let Ok(length) = cipher(key).open_in_place(nonce, Aad::from(HEADER), &mut opened).map(|text| text.len())
-    else {
-        return Ok(None);
-    };
-    opened.truncate(length);
-    Ok(Some(opened))
+    match cipher(key).open_in_place(nonce, Aad::from(HEADER), &mut opened).map(|text| text.len()) {
+        Ok(length) => {
+            opened.truncate(length);
+            Ok(Opened::Text(opened))
+        }
+        Err(_) => Ok(Opened::Shut),
+    }
 }
 
 /// Replaces a sealed file, whole or not at all.
@@ -68,22 +77,23 @@ mod tests {
     fn only_the_key_opens_it() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("sealed");
-        assert_eq!(read(&path, &[1; 32]).unwrap(), None);
+        assert_eq!(read(&path, &[1; 32]).unwrap(), Opened::Missing);
         for content in [&b""[..], b"marked content", &vec![7; 400_000]] {
             write(&path, &[1; 32], content).unwrap();
-            assert_eq!(read(&path, &[1; 32]).unwrap().unwrap().as_slice(), content);
-            assert_eq!(read(&path, &[2; 32]).unwrap(), None);
+            let text = Opened::Text(Zeroizing::new(content.to_vec()));
+            assert_eq!(read(&path, &[1; 32]).unwrap(), text);
+            assert_eq!(read(&path, &[2; 32]).unwrap(), Opened::Shut);
         }
         write(&path, &[1; 32], b"marked content").unwrap();
         let bytes = std::fs::read(&path).unwrap();
         assert!(!bytes.windows(6).any(|window| window == b"marked"));
         for broken in [&bytes[..bytes.len() - 1], &bytes[..20], &bytes[1..], b"", b"brokerd sealed 1\n"] {
             std::fs::write(&path, broken).unwrap();
-            assert_eq!(read(&path, &[1; 32]).unwrap(), None);
+            assert_eq!(read(&path, &[1; 32]).unwrap(), Opened::Shut);
         }
         let mut changed = bytes;
         *changed.last_mut().unwrap() ^= 1;
         std::fs::write(&path, changed).unwrap();
-        assert_eq!(read(&path, &[1; 32]).unwrap(), None);
+        assert_eq!(read(&path, &[1; 32]).unwrap(), Opened::Shut);
     }
 }

@@ -8,10 +8,13 @@ use zbus_secret_service_keyring_store::Store;
 use zeroize::Zeroizing;
 
 use super::{Keychain, KeychainError, Ring};
-use crate::core::keychain::Item;
+use crate::core::keychain::{Item, Keychain as Kind};
 
 /// The collections of this user. Connected when first needed, and again after whatever went wrong: the service may
 /// have ended, and another may have come.
+///
+/// A collection that is locked between the check and the call makes the service ask its user: then the call waits, and
+/// whoever made it no longer than they said.
 #[derive(Debug, Default)]
 pub(super) struct SecretService {
     open: Option<Open>,
@@ -34,7 +37,7 @@ impl Open {
         // No secret crosses this one, so it needs no key agreement.
         let service = Service::connect(EncryptionType::Plain).map_err(|error| unreachable(&error))?;
         let store = Store::new().map_err(|error| unreachable(&error))?;
-        Ok(Self { ring: Ring { store, has_labels: true }, service })
+        Ok(Self { ring: Ring { store, kind: Kind::SecretService }, service })
     }
 
     /// Whether a call about an item would prompt, because the item or the collection that it would be made in is
@@ -55,9 +58,7 @@ impl Open {
 
     fn is_locked(&self) -> Result<bool, KeychainError> {
         let collection = self.service.get_default_collection().map_err(|error| match error {
-            secret_service::Error::NoResult => {
-                KeychainError::Unreachable { why: "it has no default collection".to_owned() }
-            }
+            secret_service::Error::NoResult => KeychainError::NoCollection,
             other => refused(&other),
         })?;
         collection.is_locked().map_err(|error| refused(&error))

@@ -5,33 +5,56 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::sealed_file::{self, Key};
+use super::sealed_file::{self, Key, Opened};
 use super::{Keychain, KeychainError, Worker};
 use crate::core::keychain::{Item, Keychain as Kind};
+use crate::edges::atomic_file::WriteError;
 use crate::edges::random;
 
 /// Why the cache cannot be read or written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// By the keychain.
     #[error(transparent)]
     Keychain(#[from] KeychainError),
-    /// By the file that the keychain holds the key of.
-    #[error("{why}")]
-    File {
-        /// The file, and the system's words.
-        why: String,
+    /// The file that the keychain holds the key of cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
     },
+    /// It cannot be written.
+    #[error(transparent)]
+    Unwritten(#[from] WriteError),
 }
 
 impl VaultError {
     /// What to type or do next.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Keychain(error) => error.hint(),
-            Self::File { .. } => None,
+            Self::Keychain(error) => error.hint().map(str::to_owned),
+            Self::Unreadable { path, .. } => Some(format!("remove {}: it is a cache", path.display())),
+            Self::Unwritten(error) => error.hint(),
         }
     }
+
+    /// Whether it waits for the user.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Keychain(KeychainError::Locked))
+    }
+}
+
+/// What a vault holds.
+#[derive(Debug)]
+pub enum Contents {
+    /// Nothing.
+    Nothing,
+    /// This.
+    Text(Zeroizing<Vec<u8>>),
+    /// Something that its key does not open: it is lost.
+    Shut,
 }
 
 /// Keeps one text, whole.
@@ -52,14 +75,18 @@ enum Place {
 }
 
 impl Place {
-    fn read(&self, keychain: &mut dyn Keychain) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+    fn read(&self, keychain: &mut dyn Keychain) -> Result<Contents, VaultError> {
         match self {
-            Self::Item(item) => Ok(keychain.read(item)?),
+            Self::Item(item) => Ok(keychain.read(item)?.map_or(Contents::Nothing, Contents::Text)),
             Self::File { path, key } => {
-                let Some(key) = read_key(keychain, key)? else { return Ok(None) };
-                sealed_file::read(path, &key).map_err(|error| VaultError::File {
-                    why: format!("cannot read {}: {error}", path.display()),
-                })
+                // Without the key the file is what the last start of the machine left: nothing that was lost now.
+                let Some(key) = read_key(keychain, key)? else { return Ok(Contents::Nothing) };
+                match sealed_file::read(path, &key) {
+                    Ok(Opened::Missing) => Ok(Contents::Nothing),
+                    Ok(Opened::Shut) => Ok(Contents::Shut),
+                    Ok(Opened::Text(text)) => Ok(Contents::Text(text)),
+                    Err(source) => Err(VaultError::Unreadable { path: path.clone(), source }),
+                }
             }
         }
     }
@@ -75,17 +102,19 @@ impl Place {
                     keychain.write(item, key.as_slice())?;
                     key
                 };
-                sealed_file::write(path, &key, text)
-                    .map_err(|error| VaultError::File { why: error.to_string() })
+                Ok(sealed_file::write(path, &key, text)?)
             }
         }
     }
 }
 
-/// The key in an item; something else there is no key of ours, and a new one takes its place.
+/// The key in an item. Something else there is somebody else's, and stays.
 fn read_key(keychain: &mut dyn Keychain, item: &Item) -> Result<Option<Zeroizing<Key>>, KeychainError> {
-    let found = keychain.read(item)?;
-    Ok(found.and_then(|bytes| Key::try_from(bytes.as_slice()).ok()).map(Zeroizing::new))
+    let Some(bytes) = keychain.read(item)? else { return Ok(None) };
+    match Key::try_from(bytes.as_slice()) {
+        Ok(key) => Ok(Some(Zeroizing::new(key))),
+        Err(_) => Err(KeychainError::Foreign { label: item.label.clone() }),
+    }
 }
 
 impl Vault {
@@ -100,8 +129,8 @@ impl Vault {
         Self { worker, place }
     }
 
-    /// What it holds, waiting at most `patience`; `None` if it holds nothing that can be opened.
-    pub async fn read(&self, patience: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+    /// What it holds, waiting at most `patience`.
+    pub async fn read(&self, patience: Duration) -> Result<Contents, VaultError> {
         let place = self.place.clone();
         self.worker.call(patience, move |keychain| Ok(place.read(keychain))).await?
     }

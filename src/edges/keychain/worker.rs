@@ -63,19 +63,20 @@ fn work(mut keychain: Box<dyn Keychain>, waiting: &Receiver<Call>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
 
     use zeroize::Zeroizing;
 
     use super::*;
     use crate::core::keychain::Item;
 
-    /// A keychain that answers when it is let.
+    /// A keychain that says when it is asked, and answers when it is let.
     #[derive(Debug)]
-    struct HeldBack(mpsc::Receiver<()>);
+    struct HeldBack(mpsc::Receiver<()>, Arc<tokio::sync::Notify>);
 
     impl Keychain for HeldBack {
         fn read(&mut self, _: &Item) -> Result<Option<Zeroizing<Vec<u8>>>, KeychainError> {
+            self.1.notify_one();
             self.0.recv().unwrap();
             Ok(None)
         }
@@ -99,12 +100,14 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_longer_than_they_said_and_what_came_too_late_is_not_done() {
         let (let_go, held) = mpsc::channel();
-        let worker = Worker::new(Box::new(HeldBack(held))).unwrap();
+        let asked = Arc::new(tokio::sync::Notify::new());
+        let worker = Worker::new(Box::new(HeldBack(held, asked.clone()))).unwrap();
         let silent = KeychainError::Silent { patience: Duration::ZERO };
         let read = |worker: Worker, patience| async move {
             worker.call(patience, |keychain| keychain.read(&item())).await
         };
-        assert_eq!(read(worker.clone(), Duration::ZERO).await.unwrap_err(), silent);
+        let first = tokio::spawn(read(worker.clone(), LONG));
+        asked.notified().await;
         for _ in 0..100 {
             let late = worker.call(Duration::ZERO, |_| panic!("nobody waits for it any more"));
             assert_eq!(late.await.map(|(): ()| ()).unwrap_err(), silent);
@@ -123,12 +126,13 @@ mod tests {
             }
         };
         assert_eq!(tokio::time::timeout(LONG, answered).await.unwrap().unwrap(), None);
+        assert_eq!(first.await.unwrap().unwrap(), None);
     }
 
     #[tokio::test]
     async fn a_panic_is_an_error_and_the_thread_goes_on() {
         let (_let_go, held) = mpsc::channel();
-        let worker = Worker::new(Box::new(HeldBack(held))).unwrap();
+        let worker = Worker::new(Box::new(HeldBack(held, Arc::default()))).unwrap();
         let write = worker.call(LONG, |keychain| keychain.write(&item(), b"y")).await;
         assert!(matches!(write, Err(KeychainError::Refused { .. })), "{write:?}");
         assert_eq!(worker.call(LONG, |keychain| keychain.remove(&item())).await, Ok(true));

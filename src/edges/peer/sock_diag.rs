@@ -91,17 +91,18 @@ impl SockDiag {
         }
     }
 
-    /// The owner of the socket that listens on a port of this machine.
-    pub(super) fn listener(&self, port: u16) -> Option<Owner> {
-        let unspecified: [SocketAddr; 2] = ["0.0.0.0:0".parse().ok()?, "[::]:0".parse().ok()?];
-        unspecified.into_iter().find_map(|any| self.listener_of_family(any, port))
+    /// The sockets that listen on a port of this machine, each with its address and its owner.
+    pub(super) fn listeners(&self, port: u16) -> Vec<(SocketAddr, Owner)> {
+        let unspecified = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
+        let families = unspecified.map(|any| self.listeners_of_family(SocketAddr::new(any, 0), port));
+        families.into_iter().flatten().flatten().collect()
     }
 
-    fn listener_of_family(&self, any: SocketAddr, port: u16) -> Option<Owner> {
+    fn listeners_of_family(&self, any: SocketAddr, port: u16) -> Option<Vec<(SocketAddr, Owner)>> {
         let mut request = request(any, any, NLM_F_REQUEST | NLM_F_DUMP, 1 << TCP_LISTEN);
         let mut asked = self.asked.lock().ok()?;
         asked.send(&mut request).ok()?;
-        let mut found = None;
+        let mut found = Vec::new();
         let mut answer = vec![0; 32 * 1024];
         // Read to the end of the dump, so that the next request does not meet its rest.
         loop {
@@ -109,11 +110,11 @@ impl SockDiag {
             for message in Message::all(&answer[..length]) {
                 match message.kind {
                     SOCK_DIAG_BY_FAMILY if message.source_port() == Some(port) => {
-                        found = found.or(message.owner());
+                        found.extend(message.address(SOURCE_AT, PORTS_AT).zip(message.owner()));
                     }
                     SOCK_DIAG_BY_FAMILY => {}
                     // The end of the dump, or an error instead of it.
-                    _ => return found,
+                    _ => return Some(found),
                 }
             }
         }

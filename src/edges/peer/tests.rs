@@ -190,17 +190,6 @@ fn a_daemon_that_kept_a_copy_of_the_socket_does_not_pass_for_the_caller() {
 }
 
 #[test]
-fn the_listener_of_a_port_is_named() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let named = super::listener(port).unwrap();
-    assert!(named.ends_with(&format!("(pid {})", std::process::id())), "{named}");
-    drop(listener);
-    // A child that another test has just forked holds a copy of it until it becomes its program.
-    assert!((0..10_000).any(|_| super::listener(port).is_none()), "{:?}", super::listener(port));
-}
-
-#[test]
 fn a_process_has_the_sessions_of_its_line() {
     let observer = Observer::new().unwrap();
     let own = session(myself()).unwrap();

@@ -82,7 +82,7 @@ deploy = "cfn"
 [profiles.full.access_role]
 role_arn = "arn:aws-us-gov:iam::111111111111:role/team/deploy"
 source = "env"
-duration = "1h30m"
+duration = "45m"
 external_id = "brokerd-at-acme"
 session_name = "ann"
 session_tags = { team = "shop", "cost centre" = "7" }
