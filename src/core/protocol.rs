@@ -3,26 +3,30 @@
 //! Each line carries the number of the protocol, so that after an upgrade an old daemon and a new
 //! `brokerctl` say so instead of misunderstanding each other.
 
+mod explanation;
+mod pinning;
+mod status;
+mod ways;
+
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::audit::Record;
-use super::decision::{Matched, Reason};
-use super::fault::Fault;
 use super::keychain::Keychain;
 use super::long_term_keys::LongTermKeys;
 use super::moment::Timestamp;
-use super::name::{App, KeysName, Org, ProfileName, Region, RoleArn, Stage};
-use super::pins::Reach;
-use super::refusal::Refusal;
+use super::name::{App, KeysName, Stage};
 use super::wanted::Wanted;
 
-mod ways;
-
+pub use explanation::{AffectedProcess, Explanation, Permission, Verdict};
+pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
+pub use status::{
+    CatalogStatus, EndpointSocket, ImdsV1, KeychainChoice, KeychainStatus, ProjectStatus, Status,
+    TokenlessClient,
+};
 pub use ways::{AwsProfile, ExecAccess, ExecGrant, MadeToken, TokenStatus};
 
 /// The number of this protocol; raised by hand whenever a line changes its meaning.
@@ -284,311 +288,6 @@ impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretText(redacted)")
     }
-}
-
-/// The state of the daemon.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    /// Its version.
-    pub version: String,
-    /// Its process.
-    pub pid: u32,
-    /// When it started.
-    pub started: Timestamp,
-    /// Its clock, against which remaining times count.
-    pub now: Timestamp,
-    /// Where it listens, as `http://address:port/`.
-    pub endpoints: Vec<String>,
-    /// The sockets behind them, and those that others can reach.
-    #[serde(default)]
-    pub sockets: Vec<EndpointSocket>,
-    /// Whether IMDSv1 is switched on, and how often it was used.
-    pub imds_v1: ImdsV1,
-    /// The catalog.
-    pub catalog: CatalogStatus,
-    /// The keychain.
-    pub keychain: KeychainStatus,
-    /// Every allowed project, and each further stage of it that is in use.
-    pub projects: Vec<ProjectStatus>,
-    /// The pins that count.
-    #[serde(default)]
-    pub pins: Vec<PinStatus>,
-    /// What happens in the directory of the asking process.
-    pub here: Option<Explanation>,
-    /// Since the start: sessions asked of STS.
-    pub sts_calls: u64,
-    /// Since the start: credentials handed out.
-    pub issues: u64,
-    /// Since the start: refusals.
-    pub refusals: u64,
-    /// Lines that could not be written to the audit log.
-    pub audit_lost: u64,
-    /// What does not work as it should: a watch that could not be set, an audit log that cannot be written.
-    pub troubles: Vec<String>,
-}
-
-/// The use of IMDSv1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImdsV1 {
-    /// Whether it is switched on.
-    pub enabled: bool,
-    /// Requests without a token, served or not.
-    pub requests: u64,
-    /// The programs that made them, those that made most first.
-    #[serde(default)]
-    pub clients: Vec<TokenlessClient>,
-}
-
-/// A program that asks without a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenlessClient {
-    /// Its name; `unknown` for those that could not be looked at, `others` for those beyond the first 64.
-    pub program: String,
-    /// How often it did.
-    pub requests: u64,
-}
-
-/// A socket of the endpoint. Whoever sees who listens at its address can tell whether that is brokerd.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndpointSocket {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Its inode.
-    pub inode: u64,
-    /// Whether others than this machine's processes can reach it, so that only container credentials are served there.
-    pub remote: bool,
-}
-
-/// The state of the catalog.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CatalogStatus {
-    /// Its file.
-    pub path: PathBuf,
-    /// How many profiles are in force.
-    pub profiles: usize,
-    /// How many applications are in force.
-    pub applications: usize,
-    /// What is wrong with the file now; what is in force is then the last good one.
-    pub faults: Vec<Fault>,
-}
-
-/// The state of the keychain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeychainStatus {
-    /// Which is in use.
-    pub keychain: Keychain,
-    /// How it came to be used.
-    pub choice: KeychainChoice,
-    /// How many sessions it keeps.
-    pub sessions: usize,
-    /// When they were last written to it.
-    pub saved: Option<Timestamp>,
-    /// Whether there are changes that it does not have yet.
-    pub unsaved: bool,
-    /// Why it cannot be used now, if so: sessions are in memory only then.
-    pub trouble: Option<String>,
-    /// What to do about that.
-    pub hint: Option<String>,
-    /// What else must be said: that what it held was of no use, or why none was found.
-    pub note: Option<String>,
-}
-
-/// How a keychain came to be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "by", rename_all = "kebab-case")]
-pub enum KeychainChoice {
-    /// `config.toml` names it.
-    Configured,
-    /// An earlier start found it.
-    Remembered {
-        /// When.
-        since: Timestamp,
-    },
-    /// This start found it.
-    Found,
-    /// None was found.
-    NoneFound,
-}
-
-/// The state of a project's stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProjectStatus {
-    /// The configuration.
-    pub config: PathBuf,
-    /// The application.
-    pub app: App,
-    /// The stage, if it can be told.
-    pub stage: Option<Stage>,
-    /// How the profile was found.
-    pub matched: Option<Matched>,
-    /// The profile.
-    pub profile: Option<ProfileName>,
-    /// The role.
-    pub role: Option<RoleArn>,
-    /// The account.
-    pub account: Option<String>,
-    /// The region.
-    pub region: Option<Region>,
-    /// When the session ends; absent while there is none.
-    pub expires: Option<Timestamp>,
-    /// Safeguards that nothing evaluates.
-    pub safeguards_not_evaluated: usize,
-    /// What must be said: a fall-back, a reading that is not the newest.
-    pub notes: Vec<String>,
-    /// The last thing that went wrong.
-    pub error: Option<String>,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-/// A decision, explained.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explanation {
-    /// Of whom: `pid 4242 (python3) in /home/a/shop`.
-    pub caller: String,
-    /// The steps, in order.
-    pub reasons: Vec<Reason>,
-    /// What comes of it.
-    pub verdict: Verdict,
-}
-
-/// What comes of a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "kebab-case")]
-pub enum Verdict {
-    /// This profile.
-    Profile {
-        /// The application.
-        app: App,
-        /// The stage.
-        stage: Stage,
-        /// How the profile was found.
-        matched: Matched,
-        /// The profile.
-        profile: ProfileName,
-        /// Its role.
-        role: RoleArn,
-        /// The region.
-        region: Option<Region>,
-        /// The sentence that must be said when the stage did not match.
-        fallback: Option<String>,
-    },
-    /// Nothing.
-    Refused {
-        /// Why.
-        refusal: Refusal,
-        /// The same as a sentence.
-        message: String,
-        /// What to type next.
-        hint: Option<String>,
-    },
-}
-
-/// A running process that is refused since the catalog changed, until it is started again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AffectedProcess {
-    /// Its number.
-    pub pid: u32,
-    /// Its program.
-    pub name: String,
-    /// Where it runs.
-    pub directory: PathBuf,
-    /// The application that it was given a profile for.
-    pub app: App,
-    /// The stage.
-    pub stage: Stage,
-    /// The profile that it was given.
-    pub profile: ProfileName,
-}
-
-/// A project that was allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Permission {
-    /// The configuration.
-    pub config: PathBuf,
-    /// The application.
-    pub app: App,
-    /// The organisation.
-    pub org: Option<Org>,
-    /// Whether every worktree of the repository is allowed with it.
-    pub worktrees: bool,
-    /// What a process there gets now.
-    pub decision: Explanation,
-}
-
-/// A pin that counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PinStatus {
-    /// The application.
-    pub app: App,
-    /// The stage.
-    pub stage: Stage,
-    /// How far it reaches.
-    pub reach: Reach,
-    /// The project's configuration, for a pin of a project.
-    pub config: Option<PathBuf>,
-    /// The process that leads the terminal's session, for a pin of a terminal.
-    pub session: Option<u32>,
-    /// The terminal's name, if it can be told.
-    pub terminal: Option<String>,
-    /// Whether it is the pin of the asking process's terminal.
-    pub this_terminal: bool,
-    /// When it was typed.
-    pub since: Timestamp,
-    /// When it ends.
-    pub until: Timestamp,
-}
-
-/// The stages that a person may choose from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageChoices {
-    /// The application.
-    pub app: App,
-    /// The stages, the current one first.
-    pub stages: Vec<StageChoice>,
-}
-
-/// A stage, and what it would give.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageChoice {
-    /// The stage.
-    pub stage: Stage,
-    /// Whether a process that is started here now is on it.
-    pub current: bool,
-    /// How its profile is found.
-    pub matched: Option<Matched>,
-    /// Its profile.
-    pub profile: Option<ProfileName>,
-    /// The account of that one's role.
-    pub account: Option<String>,
-    /// Why it gives nothing, if so.
-    pub refusal: Option<String>,
-}
-
-/// A stage that was pinned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pinned {
-    /// The pin.
-    pub pin: PinStatus,
-    /// The daemon's clock, against which remaining times count.
-    pub now: Timestamp,
-    /// What a process that is started here now gets.
-    pub decision: Explanation,
-    /// What must be said: what comes before the pin here, a fall-back.
-    pub notes: Vec<String>,
-}
-
-/// Pins that were taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unpinned {
-    /// The application.
-    pub app: App,
-    /// The pins; none if there were none.
-    pub pins: Vec<PinStatus>,
-    /// What a process that is started here now gets.
-    pub decision: Explanation,
-    /// What must be said: pins that are left here.
-    pub notes: Vec<String>,
 }
 
 #[cfg(test)]

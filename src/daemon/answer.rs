@@ -10,10 +10,11 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use super::Broker;
 use super::callers::{Asking, Question};
+use super::container::{self, Container};
 use super::endpoint::{Answer, end_with};
 use super::places::Place;
-use super::{Broker, container};
 use crate::core::audit::Way;
 use crate::core::caller::{ProcessId, Unidentified};
 use crate::core::decision::{Decision, Outcome, role_name};
@@ -87,8 +88,8 @@ impl Answerer {
             return container_path.map_or_else(|| status(StatusCode::BAD_REQUEST), |_| container::shut());
         }
         if let Some(path) = container_path {
-            let (method, headers) = (request.method(), request.headers());
-            return container::answer(&self.broker, Some(self), path, method, headers).await;
+            let container = Container { broker: &self.broker, here: Some(self) };
+            return container.answer(path, request.method(), request.headers()).await;
         }
         match imds::route(request.method(), request.uri().path()) {
             Ok(Route::Token) => self.token(request.headers()).await,

@@ -25,18 +25,33 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// The token is what counts, so that its user is looked for no longer than this.
 const SEARCH: Duration = Duration::from_millis(200);
 
-/// Answers a request below `/container`. `by` is who answers on this connection, where its process can be looked for.
-pub(super) async fn answer(
-    broker: &Broker,
-    by: Option<&Answerer>,
-    path: ContainerPath,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Answer {
-    if method != Method::GET && method != Method::HEAD {
-        let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "this path is for GET");
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return answer;
+/// The container endpoint for one connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Container<'a> {
+    pub(super) broker: &'a Broker,
+    /// What can look for the process behind the connection; `None` where that is on another machine.
+    pub(super) here: Option<&'a Answerer>,
+}
+
+impl Container<'_> {
+    /// Answers a request below `/container`.
+    pub(super) async fn answer(self, path: ContainerPath, method: &Method, headers: &HeaderMap) -> Answer {
+        if method != Method::GET && method != Method::HEAD {
+            let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "this path is for GET");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        let mut presented = headers.get_all(AUTHORIZATION).iter();
+        let (Some(token), None) = (presented.next(), presented.next()) else {
+            return error(StatusCode::UNAUTHORIZED, "one Authorization header with a token is needed");
+        };
+        let ContainerPath::Credentials(app, stage) = path else {
+            return error(StatusCode::NOT_FOUND, "the path is /container/<app>/<stage>");
+        };
+        match self.give(token.as_bytes(), &app, &stage).await {
+            Ok(answer) => answer,
+            Err(refusal) => error(status(&refusal), &refusal.to_string()),
+        }
     }
     let mut presented = headers.get_all(AUTHORIZATION).iter();
     let (Some(token), None) = (presented.next(), presented.next()) else {
@@ -51,19 +66,22 @@ pub(super) async fn answer(
     }
 }
 
-async fn give(
-    broker: &Broker,
-    by: Option<&Answerer>,
-    presented: &[u8],
-    app: &App,
-    stage: &Stage,
-) -> Result<Answer, Refusal> {
-    let end = Instant::now() + PATIENCE;
-    let Some(token) = broker.tokens.present(presented) else {
-        let refusal = Refusal::UnknownToken;
-        // Whoever can connect from elsewhere must not fill this user's disk with lines.
-        if by.is_some() {
-            broker.refuse(Way::Container, &user(broker, by, None).await, &refusal);
+    async fn give(self, presented: &[u8], app: &App, stage: &Stage) -> Result<Answer, Refusal> {
+        let end = Instant::now() + PATIENCE;
+        let broker = self.broker;
+        let Some(token) = broker.tokens.present(presented) else {
+            let refusal = Refusal::UnknownToken;
+            broker.refuse(Way::Container, &self.user(None).await, &refusal);
+            return Err(refusal);
+        };
+        let mut decided = if (&token.app, &token.stage) == (app, stage) {
+            broker.decision_of(&token).await.map(Arc::new)
+        } else {
+            let own = role_name(&token.app, &token.stage);
+            Err(Refusal::TokenOther { asked: role_name(app, stage), own })
+        };
+        if let Ok(decision) = &decided {
+            broker.begin(decision);
         }
         return Err(refusal);
     };
@@ -94,23 +112,24 @@ async fn give(
     Ok(json(StatusCode::OK, Bytes::from_owner(Wiped(document))))
 }
 
-/// Who uses a token, for the audit log, and what the rule says of that process where it can be told: nothing of that
-/// is needed for credentials, since the token is for processes that cannot be looked at.
-async fn user(broker: &Broker, by: Option<&Answerer>, token: Option<&ContainerToken>) -> Asking {
-    let holding = match by {
-        Some(by) => timeout(SEARCH, by.identify()).await.ok().and_then(Result::ok),
-        None => None,
-    };
-    let mut asking = match holding {
-        Some(holding) => {
-            let asked = token.map(|token| token.stage.clone());
-            broker.decide(holding.process, Question { asked, ..Question::default() }).await
-        }
-        None => Asking::refused(None, Refusal::UnknownToken),
-    };
-    asking.token =
-        token.map(|token| Arc::new(AuditedToken { id: token.id.clone(), label: token.label.clone() }));
-    asking
+    /// Who uses a token, for the audit log, and what the rule says of that process where it can be told: nothing of
+    /// that is needed for credentials, since the token is for processes that cannot be looked at.
+    async fn user(self, token: Option<&ContainerToken>) -> Asking {
+        let holding = match self.here {
+            Some(here) => timeout(SEARCH, here.identify()).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        let mut asking = match holding {
+            Some(holding) => {
+                let asked = token.map(|token| token.stage.clone());
+                self.broker.decide(holding.process, Question { asked, ..Question::default() }).await
+            }
+            None => Asking::refused(None, Refusal::UnknownToken),
+        };
+        asking.token =
+            token.map(|token| Arc::new(AuditedToken { id: token.id.clone(), label: token.label.clone() }));
+        asking
+    }
 }
 
 /// Why a token is not for its user, if so: a Serverless CLI on another stage of the same application would deploy that

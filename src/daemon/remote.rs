@@ -10,8 +10,9 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::answer::status;
+use super::container::Container;
 use super::endpoint::Answer;
-use super::{Broker, container};
+use crate::core::container;
 
 /// Answers the requests of one connection.
 #[derive(Debug)]
@@ -35,6 +36,10 @@ impl RemoteAnswerer {
         }
         if let Some(path) = container_path {
             return container::answer(&self.broker, None, path, request.method(), request.headers()).await;
+        }
+        if let Some(path) = container::path(request.uri().path()) {
+            let container = Container { broker: &self.broker, here: None };
+            return container.answer(path, request.method(), request.headers()).await;
         }
         tracing::info!(
             path = request.uri().path(),

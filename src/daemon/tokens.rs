@@ -15,17 +15,18 @@ use crate::core::container_token::{self, ContainerToken, TokenDigest, TokenId, T
 use crate::core::moment::Timestamp;
 use crate::core::refusal::Refusal;
 use crate::edges::directories::Directories;
+use crate::edges::state_file::StateFile;
 use crate::edges::state_file::StateFileError;
-use crate::edges::token_files::{TokenFiles, TokenListFile};
+use crate::edges::token_files::TokenFiles;
 use crate::edges::{clock, peer, process_end, random};
 
 /// Keeps the tokens. Those of the daemon's own life are in memory only.
 #[derive(Debug)]
 pub(super) struct Tokens {
     /// Those that were asked to outlive the daemon.
-    kept: Arc<TokenListFile>,
+    kept: Arc<StateFile<TokenList>>,
     /// Those of running processes.
-    running: Arc<TokenListFile>,
+    running: Arc<StateFile<TokenList>>,
     files: TokenFiles,
     boot: String,
     state: Mutex<State>,
@@ -56,8 +57,8 @@ impl Made {
 impl Tokens {
     /// Reads what an earlier daemon left, and removes what has ended meanwhile.
     pub(super) fn read(directories: &Directories) -> Result<Self, StateFileError> {
-        let kept = TokenListFile::at(directories.tokens_file());
-        let running = TokenListFile::at(directories.running_tokens_file());
+        let kept = StateFile::<TokenList>::at(directories.tokens_file());
+        let running = StateFile::<TokenList>::at(directories.running_tokens_file());
         let mut list = kept.read()?;
         match running.read() {
             Ok(more) => list.extend(more),
@@ -191,7 +192,7 @@ impl Tokens {
         off_the_thread(move || files.iter().try_for_each(|file| file.change(&change).map(drop))).await
     }
 
-    fn file_of(&self, life: &TokenLife) -> Option<Arc<TokenListFile>> {
+    fn file_of(&self, life: &TokenLife) -> Option<Arc<StateFile<TokenList>>> {
         match life {
             TokenLife::Daemon => None,
             TokenLife::Kept => Some(self.kept.clone()),

@@ -7,11 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::atomic_file::{self, WriteError};
-use super::state_file::StateFile;
-use crate::core::container_token::{TokenId, TokenList};
-
-/// A file that holds a list of tokens.
-pub type TokenListFile = StateFile<TokenList>;
+use crate::core::container_token::TokenId;
 
 /// The directory of the files for `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, one for each token, named after it. It
 /// lies in the runtime directory, which is this user's alone and ends with the login.
@@ -68,7 +64,8 @@ mod tests {
 
     use super::super::state_file::tests::survives;
     use super::*;
-    use crate::core::lasting::Lasting as _;
+    use crate::core::container_token::TokenList;
+    use crate::core::lasting::Lasting;
 
     #[test]
     fn a_crash_or_an_error_leaves_the_old_tokens_or_the_new() {

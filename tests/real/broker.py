@@ -24,6 +24,7 @@ class Programs:
     python: Path
     aws: Path
     steady: Path
+    whoami: Path
 
 
 class Broker:

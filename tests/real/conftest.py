@@ -17,8 +17,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def pytest_addoption(parser):
-    """--soak, as tests/run has it."""
+    """--soak and --write-clients, as tests/run has them."""
     parser.addoption("--soak", action="store_true", help="run the long tests too")
+    parser.addoption("--write-clients", action="store_true", help="write docs/clients.md from what was seen")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -51,11 +52,12 @@ def programs():
     shutil.copytree(CHECKOUT / "tests/real/clients", here / "clients", ignore=shutil.ignore_patterns("__pycache__"))
     for path in [here / "clients", *here.glob("clients/*")]:
         path.chmod(0o755)
-    shutil.copy(built / "examples/steady", here / "steady")
-    (here / "steady").chmod(0o755)
+    for name in ("steady", "whoami"):
+        shutil.copy(built / "examples" / name, here / name)
+        (here / name).chmod(0o755)
     python = Path(sys.executable)
     aws = python.with_name("aws")
-    yield Programs(here / "brokerd", here / "brokerctl", here / "clients", python, aws, here / "steady")
+    yield Programs(here / "brokerd", here / "brokerctl", here / "clients", python, aws, here / "steady", here / "whoami")
     shutil.rmtree(here)
 
 

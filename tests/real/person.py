@@ -36,6 +36,10 @@ class Person:
             return None
         return Person(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
+    def _entry(self):
+        """What a command line begins with."""
+        return []
+
     def _identity(self):
         if os.geteuid() != 0:
             return {}
@@ -45,7 +49,7 @@ class Person:
         """Starts a process with exactly this environment. Whoever calls ends it."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(
-            [str(word) for word in argv], cwd=cwd, env=env, umask=0o022, **self._identity(), **{**pipes, **more}
+            [str(word) for word in [*self._entry(), *argv]], cwd=cwd, env=env, umask=0o022, **self._identity(), **{**pipes, **more}
         )
 
     def run(self, argv, *, cwd, env, said="", timeout=PATIENCE):

@@ -1,4 +1,8 @@
-"""STS for the tests: moto, and a door in front of it that writes down who asked for what, and can fail."""
+"""AWS for the tests: moto, and a door in front of it that writes down who asked for what, and can fail.
+
+STS above all; S3 for clients that speak nothing else. Each client may have a door of its own, so that every
+request that comes through it is that client's.
+"""
 
 import enum
 import http.client
@@ -7,9 +11,11 @@ import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 CREDENTIAL = re.compile(r"Credential=([^/,]+)/")
+# What a client reads from the headers of an object's answer.
+OF_OBJECTS = ("ETag", "Last-Modified", "Content-Range", "Accept-Ranges", "x-amz-bucket-region")
 
 
 class Failure(enum.Enum):
@@ -35,6 +41,8 @@ class Failure(enum.Enum):
 class Call:
     """One request, as it came in."""
 
+    method: str
+    path: str
     action: str
     access_key: str
     role: str
@@ -43,16 +51,19 @@ class Call:
 
 
 class Sts:
-    """A door to moto: a log of calls, and the sessions that were given."""
+    """A door to moto: a log of calls, and the sessions that were given.
 
-    def __init__(self, moto):
+    `within` makes the listening socket elsewhere, such as in a network namespace; moto stays where it is.
+    """
+
+    def __init__(self, moto, within=lambda make: make()):
         self._moto = moto
         self._lock = threading.Lock()
         self._calls = []
         self._sessions = {}
         self._failures = {}
         self._gates = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = within(lambda: ThreadingHTTPServer(("127.0.0.1", 0), self._handler()))
         self._server.daemon_threads = True
         # Twenty clients at once must not wait for a retransmitted SYN.
         self._server.socket.listen(256)
@@ -84,6 +95,11 @@ class Sts:
         """The calls of this action so far."""
         with self._lock:
             return [call for call in self._calls if call.action == action and role in (None, call.role)]
+
+    def requests(self):
+        """Every request so far, of any action or none."""
+        with self._lock:
+            return list(self._calls)
 
     def assumed(self, role=None):
         """The AssumeRole calls so far, those that failed included."""
@@ -129,9 +145,9 @@ class Sts:
                 """The log is for asserting, not for reading."""
 
             def do_POST(self):
-                """The query protocol has nothing but POST."""
+                """The query protocol has nothing but POST; S3 has the other methods."""
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                call = read(self.headers, body)
+                call = read(self.command, self.path, self.headers, body)
                 failure, gate = sts._note(call)
                 if gate:
                     gate.wait(60)
@@ -143,31 +159,41 @@ class Sts:
                 else:
                     self._forward(call, body)
 
+            do_GET = do_HEAD = do_PUT = do_DELETE = do_POST
+
             def _forward(self, call, body):
                 connection = http.client.HTTPConnection("127.0.0.1", sts._moto.port, timeout=30)
                 # Werkzeug routes by the Host header, so it stays as the client sent it.
-                connection.request("POST", self.path, body, dict(self.headers.items()))
+                connection.request(self.command, self.path, body, dict(self.headers.items()))
                 answer = connection.getresponse()
                 text = answer.read()
                 connection.close()
-                sts._note_session(call, text.decode())
-                self._answer(answer.status, answer.getheader("Content-Type", "text/xml"), text)
+                if call.action == "AssumeRole":
+                    sts._note_session(call, text.decode())
+                more = {name: value for name in OF_OBJECTS if (value := answer.getheader(name))}
+                length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+                self._answer(answer.status, answer.getheader("Content-Type", "text/xml"), text, length, more)
 
-            def _answer(self, status, kind, body):
+            def _answer(self, status, kind, body, length=None, more=None):
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", length or str(len(body)))
+                for name, value in (more or {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
         return Handler
 
 
-def read(headers, body):
+def read(method, path, headers, body):
     """A call from its request."""
-    form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+    text = body.decode() if method == "POST" else urlsplit(path).query
+    form = {name: values[0] for name, values in parse_qs(text).items()}
     signed = CREDENTIAL.search(headers.get("Authorization", ""))
     return Call(
+        method=method,
+        path=path,
         action=form.get("Action", ""),
         access_key=signed[1] if signed else "",
         role=form.get("RoleArn", "").rpartition("/")[2],
@@ -194,6 +220,15 @@ sys.stdin.read()
         line = self._process.stdout.readline()
         assert line, f"moto does not start: see {cwd}/moto.log"
         self.port = json.loads(line)["port"]
+
+    def put(self, path, body=b""):
+        """Makes a bucket or an object, by an unsigned request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("PUT", path, body)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        assert answer.status == 200, text
 
     def close(self):
         """It ends when its standard input does."""

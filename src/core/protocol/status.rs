@@ -1,0 +1,168 @@
+//! The state of the daemon, as `brokerctl status` is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Explanation, PinStatus};
+use crate::core::decision::Matched;
+use crate::core::fault::Fault;
+use crate::core::keychain::Keychain;
+use crate::core::moment::Timestamp;
+use crate::core::name::{App, ProfileName, Region, RoleArn, Stage};
+
+/// The state of the daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// Its clock, against which remaining times count.
+    pub now: Timestamp,
+    /// Where it listens, as `http://address:port/`.
+    pub endpoints: Vec<String>,
+    /// The sockets behind them, and those that others can reach.
+    #[serde(default)]
+    pub sockets: Vec<EndpointSocket>,
+    /// Whether IMDSv1 is switched on, and how often it was used.
+    pub imds_v1: ImdsV1,
+    /// The catalog.
+    pub catalog: CatalogStatus,
+    /// The keychain.
+    pub keychain: KeychainStatus,
+    /// Every allowed project, and each further stage of it that is in use.
+    pub projects: Vec<ProjectStatus>,
+    /// The pins that count.
+    #[serde(default)]
+    pub pins: Vec<PinStatus>,
+    /// What happens in the directory of the asking process.
+    pub here: Option<Explanation>,
+    /// Since the start: sessions asked of STS.
+    pub sts_calls: u64,
+    /// Since the start: credentials handed out.
+    pub issues: u64,
+    /// Since the start: refusals.
+    pub refusals: u64,
+    /// Lines that could not be written to the audit log.
+    pub audit_lost: u64,
+    /// What does not work as it should: a watch that could not be set, an audit log that cannot be written.
+    pub troubles: Vec<String>,
+}
+
+/// The use of IMDSv1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImdsV1 {
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Requests without a token, served or not.
+    pub requests: u64,
+    /// The programs that made them, those that made most first.
+    #[serde(default)]
+    pub clients: Vec<TokenlessClient>,
+}
+
+/// A program that asks without a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenlessClient {
+    /// Its name; `unknown` for those that could not be looked at, `others` for those beyond the first 64.
+    pub program: String,
+    /// How often it did.
+    pub requests: u64,
+}
+
+/// A socket of the endpoint. Whoever sees who listens at its address can tell whether that is brokerd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointSocket {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its inode.
+    pub inode: u64,
+    /// Whether others than this machine's processes can reach it, so that only container credentials are served there.
+    pub remote: bool,
+}
+
+/// The state of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogStatus {
+    /// Its file.
+    pub path: PathBuf,
+    /// How many profiles are in force.
+    pub profiles: usize,
+    /// How many applications are in force.
+    pub applications: usize,
+    /// What is wrong with the file now; what is in force is then the last good one.
+    pub faults: Vec<Fault>,
+}
+
+/// The state of the keychain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeychainStatus {
+    /// Which is in use.
+    pub keychain: Keychain,
+    /// How it came to be used.
+    pub choice: KeychainChoice,
+    /// How many sessions it keeps.
+    pub sessions: usize,
+    /// When they were last written to it.
+    pub saved: Option<Timestamp>,
+    /// Whether there are changes that it does not have yet.
+    pub unsaved: bool,
+    /// Why it cannot be used now, if so: sessions are in memory only then.
+    pub trouble: Option<String>,
+    /// What to do about that.
+    pub hint: Option<String>,
+    /// What else must be said: that what it held was of no use, or why none was found.
+    pub note: Option<String>,
+}
+
+/// How a keychain came to be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum KeychainChoice {
+    /// `config.toml` names it.
+    Configured,
+    /// An earlier start found it.
+    Remembered {
+        /// When.
+        since: Timestamp,
+    },
+    /// This start found it.
+    Found,
+    /// None was found.
+    NoneFound,
+}
+
+/// The state of a project's stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectStatus {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The application.
+    pub app: App,
+    /// The stage, if it can be told.
+    pub stage: Option<Stage>,
+    /// How the profile was found.
+    pub matched: Option<Matched>,
+    /// The profile.
+    pub profile: Option<ProfileName>,
+    /// The role.
+    pub role: Option<RoleArn>,
+    /// The account.
+    pub account: Option<String>,
+    /// The region.
+    pub region: Option<Region>,
+    /// When the session ends; absent while there is none.
+    pub expires: Option<Timestamp>,
+    /// Safeguards that nothing evaluates.
+    pub safeguards_not_evaluated: usize,
+    /// What must be said: a fall-back, a reading that is not the newest.
+    pub notes: Vec<String>,
+    /// The last thing that went wrong.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
