@@ -61,7 +61,7 @@ impl Client {
 /// Answers the requests of one connection.
 #[derive(Debug)]
 pub(super) struct Answerer {
-    broker: Arc<Broker>,
+    pub(super) broker: Arc<Broker>,
     client: Client,
 }
 

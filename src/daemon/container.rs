@@ -53,25 +53,16 @@ impl Container<'_> {
             Err(refusal) => error(status(&refusal), &refusal.to_string()),
         }
     }
-    let mut presented = headers.get_all(AUTHORIZATION).iter();
-    let (Some(token), None) = (presented.next(), presented.next()) else {
-        return error(StatusCode::UNAUTHORIZED, "one Authorization header with a token is needed");
-    };
-    let ContainerPath::Credentials(app, stage) = path else {
-        return error(StatusCode::NOT_FOUND, "the path is /container/<app>/<stage>");
-    };
-    match give(broker, by, token.as_bytes(), &app, &stage).await {
-        Ok(document) => document,
-        Err(refusal) => error(status(&refusal), &refusal.to_string()),
-    }
-}
 
     async fn give(self, presented: &[u8], app: &App, stage: &Stage) -> Result<Answer, Refusal> {
         let end = Instant::now() + PATIENCE;
         let broker = self.broker;
         let Some(token) = broker.tokens.present(presented) else {
             let refusal = Refusal::UnknownToken;
-            broker.refuse(Way::Container, &self.user(None).await, &refusal);
+            // Whoever can connect from elsewhere must not fill this user's disk with lines.
+            if self.here.is_some() {
+                broker.refuse(Way::Container, &self.user(None).await, &refusal);
+            }
             return Err(refusal);
         };
         let mut decided = if (&token.app, &token.stage) == (app, stage) {
@@ -83,34 +74,23 @@ impl Container<'_> {
         if let Ok(decision) = &decided {
             broker.begin(decision);
         }
-        return Err(refusal);
-    };
-    let mut decided = if (&token.app, &token.stage) == (app, stage) {
-        broker.decision_of(&token).await.map(Arc::new)
-    } else {
-        let own = role_name(&token.app, &token.stage);
-        Err(Refusal::TokenOther { asked: role_name(app, stage), own })
-    };
-    if let Ok(decision) = &decided {
-        broker.begin(decision);
+        let mut asking = self.user(Some(&token)).await;
+        if decided.is_ok()
+            && let Some(contradiction) = contradiction(&token, &asking.outcome)
+        {
+            decided = Err(contradiction);
+        }
+        asking.outcome = Arc::new(Outcome {
+            app: Some(token.app),
+            stage: Some(token.stage),
+            result: decided,
+            reasons: Vec::new(),
+        });
+        let left = end.saturating_duration_since(Instant::now());
+        let (decision, session) = broker.serve(Way::Container, &asking, left).await?;
+        let document = container::document(&session.credentials, &decision.access_role.role_arn);
+        Ok(json(StatusCode::OK, Bytes::from_owner(Wiped(document))))
     }
-    let mut asking = user(broker, by, Some(&token)).await;
-    if decided.is_ok()
-        && let Some(contradiction) = contradiction(&token, &asking.outcome)
-    {
-        decided = Err(contradiction);
-    }
-    asking.outcome = Arc::new(Outcome {
-        app: Some(token.app),
-        stage: Some(token.stage),
-        result: decided,
-        reasons: Vec::new(),
-    });
-    let left = end.saturating_duration_since(Instant::now());
-    let (decision, session) = broker.serve(Way::Container, &asking, left).await?;
-    let document = container::document(&session.credentials, &decision.access_role.role_arn);
-    Ok(json(StatusCode::OK, Bytes::from_owner(Wiped(document))))
-}
 
     /// Who uses a token, for the audit log, and what the rule says of that process where it can be told: nothing of
     /// that is needed for credentials, since the token is for processes that cannot be looked at.

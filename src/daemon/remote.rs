@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
+use super::Broker;
 use super::answer::status;
 use super::container::Container;
 use super::endpoint::Answer;
@@ -28,16 +29,14 @@ impl RemoteAnswerer {
     }
 
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
-        let container_path = crate::core::container::path(request.uri().path());
+        let container_path = container::path(request.uri().path());
         let shut = self.broker.doors.check(request.uri(), request.headers(), Some(self.here.ip()));
         if let Err(shut) = shut {
             tracing::info!(%shut, here = %self.here, "a request was refused at the door");
-            return container_path.map_or_else(|| status(StatusCode::BAD_REQUEST), |_| container::shut());
+            return container_path
+                .map_or_else(|| status(StatusCode::BAD_REQUEST), |_| super::container::shut());
         }
         if let Some(path) = container_path {
-            return container::answer(&self.broker, None, path, request.method(), request.headers()).await;
-        }
-        if let Some(path) = container::path(request.uri().path()) {
             let container = Container { broker: &self.broker, here: None };
             return container.answer(path, request.method(), request.headers()).await;
         }
