@@ -59,7 +59,10 @@ impl Container<'_> {
         let broker = self.broker;
         let Some(token) = broker.tokens.present(presented) else {
             let refusal = Refusal::UnknownToken;
-            broker.refuse(Way::Container, &self.user(None).await, &refusal);
+            // Whoever can connect from elsewhere must not fill this user's disk with lines.
+            if self.here.is_some() {
+                broker.refuse(Way::Container, &self.user(None).await, &refusal);
+            }
             return Err(refusal);
         };
         let mut decided = if (&token.app, &token.stage) == (app, stage) {

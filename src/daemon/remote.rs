@@ -29,12 +29,14 @@ impl RemoteAnswerer {
     }
 
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let container_path = container::path(request.uri().path());
         let shut = self.broker.doors.check(request.uri(), request.headers(), Some(self.here.ip()));
         if let Err(shut) = shut {
             tracing::info!(%shut, here = %self.here, "a request was refused at the door");
-            return status(StatusCode::BAD_REQUEST);
+            return container_path
+                .map_or_else(|| status(StatusCode::BAD_REQUEST), |_| super::container::shut());
         }
-        if let Some(path) = container::path(request.uri().path()) {
+        if let Some(path) = container_path {
             let container = Container { broker: &self.broker, here: None };
             return container.answer(path, request.method(), request.headers()).await;
         }

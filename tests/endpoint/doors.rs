@@ -239,6 +239,23 @@ fn where_others_can_connect_nothing_is_served_but_what_a_token_alone_opens() {
         let answer = Daemon::raw_to(remote, &format!("{method} {path} HTTP/1.1\r\n{forged}\r\n"));
         assert_eq!(answer.status(), 400, "{method} {path}");
     }
+    let wanted = serde_json::json!({ "app": "shop", "stage": "dev", "profile": null });
+    let made = serde_json::json!({ "request": "make-token", "wanted": wanted, "label": null, "seconds": null, "persist": false });
+    let made = daemon.control(&made);
+    let container = |stage: &str, host: &str, token: &str| {
+        let headers = format!("Host: {host}\r\nConnection: close\r\nAuthorization: {token}\r\n");
+        Daemon::raw_to(remote, &format!("GET /container/shop/{stage} HTTP/1.1\r\n{headers}\r\n"))
+    };
+    let secret = made["token"].as_str().unwrap();
+    assert_eq!(container("dev", &host, secret).json()["AccessKeyId"], "ASIADEV");
+    for (stage, host, presented, status) in [
+        ("prod", host.as_str(), secret, 403),
+        ("dev", &host, "wrong", 401),
+        ("dev", &host, &token, 401),
+        ("dev", "evil.example", secret, 400),
+    ] {
+        assert_eq!(container(stage, host, presented).status(), status, "{stage} {host}");
+    }
     let status = daemon.control(&serde_json::json!({ "request": "status" }));
     assert_eq!(status["endpoints"], serde_json::json!([format!("http://{}/", daemon.address)]));
     assert_eq!(status["sockets"][1]["remote"], true);
