@@ -98,9 +98,8 @@ impl Endpoint {
     /// Out of descriptors, most of the time: whoever is idle gives his back, and trying at once would only burn the
     /// processor.
     async fn wait_for_room(&self, pause: Duration) {
-        self.places.make_room();
         tokio::select! {
-            _ = timeout(pause, self.places.freed()) => {}
+            _ = timeout(pause, self.places.shrink()) => {}
             () = self.stop.cancelled() => {}
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -20,7 +20,8 @@ pub(super) struct Places {
     /// Connections of one process at once.
     of_one_process: usize,
     taken: Mutex<Taken>,
-    freed: Notify,
+    /// A connection has left, or a request has ended, so that its connection may leave.
+    changed: Notify,
     began: Instant,
 }
 
@@ -45,7 +46,7 @@ struct Seat {
     busy: AtomicBool,
     /// Whether there has been one.
     asked: AtomicBool,
-    /// When its last request ended, or it came: milliseconds since the beginning.
+    /// When its last request ended, or it came: nanoseconds since the beginning.
     idle_since: AtomicU64,
     /// Whether it was told to leave.
     told: AtomicBool,
@@ -54,23 +55,27 @@ struct Seat {
 
 impl Places {
     pub(super) fn new(most: usize, of_one_process: usize) -> Arc<Self> {
-        let (taken, freed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { most, of_one_process, taken, freed, began: Instant::now() })
+        let (taken, changed) = (Mutex::default(), Notify::new());
+        Arc::new(Self { most, of_one_process, taken, changed, began: Instant::now() })
     }
 
     /// A place for a connection that has come. If there is none left, the connection that has been idle longest
     /// leaves, one that never asked for anything before others; where none is idle this waits.
     pub(super) async fn take(self: &Arc<Self>) -> Place {
+        let mut told = Weak::new();
         loop {
-            // From here on no place is freed unnoticed.
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
+            // From here on no change is unnoticed.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
             if self.lock().seats.len() < self.most {
                 return self.take_anyway();
             }
-            self.make_room();
-            freed.await;
+            // One is enough: whoever was told is on the way out.
+            if told.upgrade().is_none() {
+                told = self.make_room();
+            }
+            changed.await;
         }
     }
 
@@ -90,21 +95,24 @@ impl Places {
         Place { number, seat, places: self.clone() }
     }
 
-    /// Tells the connection that has been idle longest to leave.
-    pub(super) fn make_room(&self) {
+    /// Tells the connection that has been idle longest to leave, if one is idle.
+    fn make_room(&self) -> Weak<Seat> {
         let taken = self.lock();
-        if let Some(seat) = idlest(taken.seats.values().map(|held| &held.seat)) {
+        idlest(taken.seats.values().map(|held| &held.seat)).map_or_else(Weak::new, |seat| {
             seat.tell();
-        }
+            Arc::downgrade(seat)
+        })
     }
 
-    /// Waits until a connection has left.
-    pub(super) async fn freed(&self) {
-        self.freed.notified().await;
+    /// Tells the connection that has been idle longest to leave, and waits until one has, or a request has ended.
+    pub(super) async fn shrink(&self) {
+        let changed = self.changed.notified();
+        self.make_room();
+        changed.await;
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -196,7 +204,7 @@ impl Drop for Place {
         }
         drop(taken);
         // All who wait: each looks for itself whether there is a place.
-        self.places.freed.notify_waiters();
+        self.places.changed.notify_waiters();
     }
 }
 
@@ -208,6 +216,7 @@ impl Drop for AtWork {
     fn drop(&mut self) {
         self.0.seat.idle_since.store(self.0.places.now(), Ordering::Relaxed);
         self.0.seat.busy.store(false, Ordering::Relaxed);
+        self.0.places.changed.notify_waiters();
     }
 }
 
@@ -263,6 +272,26 @@ mod tests {
         drop(first);
         second.await.unwrap();
         assert!(places.lock().seats.is_empty() && places.lock().of.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_are_at_work_the_first_that_is_done_leaves() {
+        let places = Places::new(2, 2);
+        let [first, second] = [take(&places).await, take(&places).await];
+        let (work, other) = (first.at_work(), second.at_work());
+        let third = tokio::spawn({
+            let places = places.clone();
+            async move { places.take().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!told(&first) && !told(&second) && !third.is_finished());
+        drop(other);
+        second.left().await;
+        drop(work);
+        tokio::task::yield_now().await;
+        assert!(!told(&first), "one is enough");
+        drop(second);
+        third.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
