@@ -1,7 +1,7 @@
 //! The versions of the metadata service, which clients may name in the first part of a path.
 
-/// What EC2 lists at `/`, as far as clients are known to ask for it: the versions that the EC2 user guide and
-/// cloud-init name ("Retrieve instance metadata"), the newest last. Any other date is answered like them.
+/// What is listed at `/`: a selection of the versions that EC2 has had, not its own list. Any other date is answered
+/// like them.
 pub(super) const VERSIONS: &str = "1.0\n2009-04-04\n2014-02-25\n2016-09-02\n2018-09-24\n2019-10-01\n2020-10-27\n2021-01-03\n2021-03-23\n2021-07-15\n2022-09-24\nlatest";
 
 /// `latest`, `1.0` or a date such as `2021-07-15`.
