@@ -2,8 +2,8 @@
 //! each command of `brokerctl exec` a file with its token.
 
 use std::collections::HashSet;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::atomic_file::{self, WriteError};
@@ -28,11 +28,12 @@ impl TokenFiles {
     /// Writes the file of a token, mode 0600, without a newline: half of the SDKs would send it.
     pub fn write(&self, id: &TokenId, text: &str) -> Result<(), WriteError> {
         let path = self.path(id);
-        let failed = |source| WriteError::Unwritten { path: path.clone(), source };
-        if !self.0.is_dir() {
-            fs::create_dir(&self.0).map_err(failed)?;
-            fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        }
+        // Two commands may start in the same moment: a directory that is there by now is as good.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0)
+            .map_err(|source| WriteError::Unwritten { path: path.clone(), source })?;
         atomic_file::replace(&path, text.as_bytes())
     }
 
@@ -66,6 +67,26 @@ mod tests {
     use super::*;
     use crate::core::container_token::TokenList;
     use crate::core::lasting::Lasting;
+
+    #[test]
+    fn many_at_once_make_the_directory_once() {
+        let place = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let files = TokenFiles::at(place.path().join(format!("tokens{round}")));
+            let barrier = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for number in 0..8_u8 {
+                    let (files, barrier) = (&files, &barrier);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        files.write(&TokenId::new([number; 4]), "text").unwrap();
+                    });
+                }
+            });
+            assert_eq!(fs::read_dir(&files.0).unwrap().count(), 8);
+            assert_eq!(fs::metadata(&files.0).unwrap().mode() & 0o777, 0o700);
+        }
+    }
 
     #[test]
     fn a_crash_or_an_error_leaves_the_old_tokens_or_the_new() {
