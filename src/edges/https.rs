@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
@@ -65,7 +65,10 @@ pub fn connector(bundle: Option<&Path>) -> Result<SharedHttpConnector, HttpsErro
 /// A client with one pool of connections for each set of timeouts. It trusts the system's certificates, or those of `bundle`
 /// (`AWS_CA_BUNDLE`), and follows the proxy variables as other AWS tools do.
 pub fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, HttpsError> {
-    let tls = tls(bundle)?;
+    // A bundle that cannot be read is said at once. The system's certificates are hundreds of files, and reading them takes
+    // longer than the rest of a start, so that is done when the first call needs them.
+    let bundled = bundle.map(|path| tls(Some(path))).transpose()?;
+    let systems = OnceLock::new();
     // Kept for each set of timeouts: reading the system's certificates takes as long as a request.
     let made: Arc<Mutex<HashMap<Timeouts, SharedHttpConnector>>> = Arc::default();
     Ok(http_client_fn(move |settings, components| {
@@ -74,6 +77,14 @@ pub fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, HttpsError> {
             made.entry((settings.connect_timeout(), settings.read_timeout())).or_insert_with(|| {
                 let mut builder = Connector::builder().connector_settings(settings.clone());
                 builder.set_sleep_impl(components.sleep_impl());
+                let tls = bundled.as_ref().unwrap_or_else(|| {
+                    systems.get_or_init(|| {
+                        tls(None).unwrap_or_else(|error| {
+                            tracing::error!(%error, "the SDK's own defaults are used");
+                            TlsContext::default()
+                        })
+                    })
+                });
                 let connector = builder
                     .proxy_config(ProxyConfig::from_env())
                     .tls_provider(Provider::Rustls(CryptoMode::Ring))
