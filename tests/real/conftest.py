@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker import Broker, Programs
+from desktop import Desktop
 from person import NAME, Person
 from place import Place
 from sts import Moto, Sts
@@ -106,6 +107,14 @@ def broker(place, programs, sts):
     made = Broker(place, programs, sts)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def desktop(place, programs):
+    """A session bus with an unlocked keyring."""
+    made = Desktop(place, programs)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -6,21 +6,12 @@ import socket
 
 import pytest
 
-from desktop import Desktop
 from place import Role
 
 SHOP = Role("shop-deploy", "111111111111")
 BLOG = Role("blog-deploy", "222222222222")
 # Long enough for a busy machine; a condition that never comes is a failure.
 ATTEMPTS = 600
-
-
-@pytest.fixture
-def desktop(place, programs):
-    """A session bus with an unlocked keyring."""
-    made = Desktop(place, programs)
-    yield made
-    made.close()
 
 
 @pytest.fixture

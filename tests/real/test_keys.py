@@ -6,21 +6,12 @@ import select
 
 import pytest
 
-from desktop import Desktop
 from place import Role
 from test_leaks import files, found
 
 ID = "AKIAKEPTKEPTKEPTKEPT"
 SECRET = "keptSecretMarked0123456789abcdefABCDEFG/"
 SHOP = Role("shop-deploy")
-
-
-@pytest.fixture
-def desktop(place, programs):
-    """A session bus with an unlocked keyring."""
-    made = Desktop(place, programs)
-    yield made
-    made.close()
 
 
 @pytest.fixture
