@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME = "brokerd-test"
+NAME = os.environ.get("BROKERD_TEST_USER", "brokerd-test")  # suites that run at once want one each
 # An account that no machine has; only its number matters.
 STRANGER = 61234
 # A process of ours that runs longer has hung, and must not take the whole suite with it.
