@@ -47,11 +47,7 @@ pub async fn read(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let mut file = open(path)?;
-        let before = file.metadata()?;
-        if !before.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
+        let (mut file, before) = open(path)?;
         let age = before.modified().ok().and_then(|moment| SystemTime::now().duration_since(moment).ok());
         if attempt < ATTEMPTS
             && let Some(wait) = age.and_then(|age| SETTLED.checked_sub(age)).filter(|wait| !wait.is_zero())
@@ -59,25 +55,37 @@ pub async fn read(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
             tokio::time::sleep(wait).await;
             continue;
         }
-        let mut content = Vec::new();
-        file.by_ref().take(limit + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > limit {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("it has more than {limit} bytes"),
-            ));
-        }
-        let stamp = Stamp::from(&file.metadata()?);
+        let (stamp, content) = whole(&mut file, limit)?;
         if attempt >= ATTEMPTS || (stamp == Stamp::from(&before) && Stamp::of(path) == Some(stamp)) {
             return Ok((stamp, content));
         }
     }
 }
 
-/// Opens for reading, without waiting for somebody to write into a pipe of that name.
-fn open(path: &Path) -> io::Result<File> {
+/// Reads a file as it is at this moment, for whoever looks again when it changes. The limit is as in [`read`].
+pub fn read_now(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
+    whole(&mut open(path)?.0, limit)
+}
+
+fn whole(file: &mut File, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
+    let mut content = Vec::new();
+    file.by_ref().take(limit + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")));
+    }
+    Ok((Stamp::from(&file.metadata()?), content))
+}
+
+/// Opens a regular file for reading, without waiting for somebody to write into a pipe of that name.
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let no_wait = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    OpenOptions::new().read(true).custom_flags(no_wait).open(path)
+    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path)?;
+    let found = file.metadata()?;
+    if found.is_file() {
+        Ok((file, found))
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    }
 }
 
 #[cfg(test)]
