@@ -37,3 +37,4 @@ pub mod trace_log;
 pub mod trust;
 pub mod user;
 pub mod watch;
+pub mod writer;

@@ -1,6 +1,7 @@
 //! Readings of serverless configurations.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,6 +53,10 @@ impl Projects {
         }
         let (stamp, result) = match settled::read(path, LARGEST).await {
             Ok((stamp, bytes)) => (Some(stamp), parse_apart(path, bytes).await),
+            // Its writer may end without another change, so it is read again in any case.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                (None, Err(Fault::new(path, None, error.to_string())))
+            }
             Err(error) => (Stamp::of(path), Err(Fault::new(path, None, error.to_string()))),
         };
         let mut sources = Sources::default();
