@@ -6,6 +6,7 @@ mod callers;
 mod catalogs;
 mod container;
 mod control;
+mod discovery;
 mod endpoint;
 mod gathering;
 mod keeper;
@@ -25,6 +26,7 @@ mod sessions;
 mod settings;
 mod tokenless;
 mod tokens;
+mod watching;
 mod ways;
 
 pub use broker::{Broker, BrokerError, Parts};

@@ -7,10 +7,14 @@ use std::time::Duration;
 use crate::core::duration::parse_duration;
 use crate::core::fault::Faults;
 use crate::core::keychain::{Keychain, KeychainSetting};
+use crate::core::project_root::ProjectRoot;
 use crate::core::table::{self, Findings, Table, Value};
 
 /// How many addresses the endpoint may have. Each one is a socket that is open all the time.
 const LISTEN: usize = 8;
+
+/// How many directories may be searched for projects.
+const ROOTS: usize = 64;
 
 /// Against a list of none.
 const EXAMPLE: &str = "write listen = [\"127.0.0.1:9254\"], or leave the key out";
@@ -32,6 +36,9 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Which keychain keeps what is to outlive the daemon.
     pub keychain: KeychainSetting,
+    /// Where projects are looked for, at most 64 directories, none within another. A project elsewhere is found when a
+    /// process in it asks.
+    pub projects: Vec<ProjectRoot>,
     /// A session that nobody used for this long is not renewed: 1 minute to 12 hours.
     pub idle_after: Duration,
 }
@@ -44,6 +51,7 @@ impl Default for Config {
             imds_v1: false,
             hosts: Vec::new(),
             keychain: KeychainSetting::Auto,
+            projects: Vec::new(),
             idle_after: IDLE_AFTER,
         }
     }
@@ -57,14 +65,6 @@ impl Config {
         table::read(file, text, |root, findings| {
             let keys = ["listen", "imds_v1", "keychain", "projects", "hosts", "idle_after", "endpoint"];
             root.only(&keys, findings);
-            if let Some(project) = root.array("projects", findings).first() {
-                project.wrong(
-                    "roots to search are not supported by this version: a project is found when a \
-                     process in it asks",
-                    Some("write projects = []".to_owned()),
-                    findings,
-                );
-            }
             let default = Self::default();
             Self {
                 listen: root
@@ -77,6 +77,7 @@ impl Config {
                     .get("keychain")
                     .and_then(|value| read_keychain(value, findings))
                     .unwrap_or(default.keychain),
+                projects: read_roots(root, findings),
                 idle_after: root.parsed("idle_after", idle_after, findings).unwrap_or(default.idle_after),
             }
         })
@@ -169,6 +170,31 @@ fn host_name(text: &str) -> Result<String, &'static str> {
     }
 }
 
+fn read_roots(root: Table<'_>, findings: &mut Findings<'_>) -> Vec<ProjectRoot> {
+    let mut roots: Vec<ProjectRoot> = Vec::new();
+    let items = root.array("projects", findings);
+    if let Some(excess) = items.get(ROOTS) {
+        let hint = "name a directory that holds several of them".to_owned();
+        excess.wrong(format_args!("at most {ROOTS} directories can be searched"), Some(hint), findings);
+    }
+    for item in items {
+        let Some(root) = item.parsed(ProjectRoot::parse, findings) else { continue };
+        let overlap = roots.iter().find(|other| other.covers(&root) || root.covers(other));
+        if let Some(other) = overlap {
+            let (inner, outer) = if other.covers(&root) { (&root, other) } else { (other, &root) };
+            let why = if inner == outer {
+                "the directory is listed twice".to_owned()
+            } else {
+                format!("{inner} lies in {outer}, and is searched with it")
+            };
+            item.wrong(why, Some("keep one of the two".to_owned()), findings);
+        } else {
+            roots.push(root);
+        }
+    }
+    roots
+}
+
 fn read_keychain(value: Value<'_>, findings: &mut Findings<'_>) -> Option<KeychainSetting> {
     let fixed = Keychain::ALL.map(|keychain| (keychain.name(), KeychainSetting::Fixed(keychain)));
     let choices: Vec<_> = std::iter::once(("auto", KeychainSetting::Auto)).chain(fixed).collect();
@@ -201,6 +227,7 @@ mod tests {
             imds_v1: false,
             hosts: vec![],
             keychain: KeychainSetting::Auto,
+            projects: vec![],
             idle_after: Duration::from_hours(1),
         };
         assert_eq!(Config::default(), default);
@@ -220,6 +247,7 @@ mod tests {
     fn reads_every_key() {
         let text = "listen = [\"127.0.0.2:0\", \"[::1]:9254\"]\nimds_v1 = true\nhosts = \
          [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\n\
+         projects = [\"~/work\", \"/srv\"]\n\
          [endpoint.remote]\naddresses = [\"172.17.0.1:9254\", \"[fd00::1]:80\"]\n";
         assert_eq!(
             parse(text),
@@ -229,6 +257,7 @@ mod tests {
                 imds_v1: true,
                 hosts: vec!["host.docker.internal".into(), "a-1".into()],
                 keychain: KeychainSetting::Fixed(Keychain::Keyutils),
+                projects: ["~/work", "/srv"].map(|root| ProjectRoot::parse(root).unwrap()).into(),
                 idle_after: Duration::from_mins(5),
             })
         );
@@ -298,10 +327,12 @@ mod tests {
                     .to_owned(),
             ),
             (
-                "projects = [\"~/a\", \"~/b\"]",
-                "1:13: `projects`: roots to search are not supported by this version: a project is \
-                 found when a process in \
-                 it asks (write projects = [])"
+                "projects = [\"~/a\", \"work\", \"~/a/b\",\n\"~/a\", \"~\", 1]",
+                "1:20: `projects`: a relative path would depend on where brokerd was started: begin with ~/ or /\n\
+                 config.toml:1:28: `projects`: ~/a/b lies in ~/a, and is searched with it (keep one of the two)\n\
+                 config.toml:2:1: `projects`: the directory is listed twice (keep one of the two)\n\
+                 config.toml:2:8: `projects`: ~/a lies in ~, and is searched with it (keep one of the two)\n\
+                 config.toml:2:13: `projects`: expected a string, found an integer"
                     .to_owned(),
             ),
             (

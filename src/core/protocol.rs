@@ -24,8 +24,8 @@ use super::wanted::Wanted;
 pub use explanation::{AffectedProcess, Explanation, Permission, Verdict};
 pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
 pub use status::{
-    CatalogStatus, EndpointSocket, ImdsV1, KeychainChoice, KeychainStatus, ProjectStatus, Status,
-    TokenlessClient,
+    CatalogStatus, EndpointSocket, FoundStatus, ImdsV1, KeychainChoice, KeychainStatus, ProjectStatus,
+    SearchStatus, Status, TokenlessClient,
 };
 pub use ways::{AwsProfile, ExecAccess, ExecGrant, MadeToken, TokenStatus};
 

@@ -9,7 +9,9 @@ use crate::core::decision::Matched;
 use crate::core::duration::format_duration;
 use crate::core::keychain::Keychain;
 use crate::core::moment::Timestamp;
-use crate::core::protocol::{KeychainChoice, KeychainStatus, ProjectStatus, Status};
+use crate::core::protocol::{
+    FoundStatus, KeychainChoice, KeychainStatus, ProjectStatus, SearchStatus, Status,
+};
 use crate::core::shadow::Shadow;
 
 /// Prints all of it: first what keeps tools here from asking brokerd, since that is what people trip over.
@@ -35,6 +37,9 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     )?;
     for fault in &catalog.faults {
         writeln!(out, "  {} {fault}", paint::bad("fault:"))?;
+    }
+    if let Some(search) = &status.search {
+        writeln!(out, "{}", searched(search, status))?;
     }
     print_keychain(&status.keychain, status.now)?;
     for trouble in &status.troubles {
@@ -70,6 +75,7 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     } else {
         table(&mut out, &status.projects, status.now)?;
     }
+    print_found(&mut out, &status.found)?;
     if !status.pins.is_empty() {
         writeln!(out)?;
         pins::print(&mut out, &status.pins, status.now)?;
@@ -130,6 +136,44 @@ fn table(out: &mut impl Write, projects: &[ProjectStatus], now: Timestamp) -> Re
         if let Some(hint) = &project.hint {
             writeln!(out, "  {} {hint}", paint::note("hint:"))?;
         }
+    }
+    Ok(())
+}
+
+/// The search for projects in a line.
+fn searched(search: &SearchStatus, status: &Status) -> String {
+    let roots: Vec<_> = search.roots.iter().map(|root| root.display().to_string()).collect();
+    let roots = roots.join(" ");
+    if search.searching {
+        let (directories, projects) = (search.directories, counted(search.projects, "project"));
+        return format!("searching {roots}: {projects} in {directories} directories so far");
+    }
+    let allowed = status.found.iter().filter(|found| found.allowed).count();
+    let took = search.took_ms.map(|took| format!(", searched in {took}ms")).unwrap_or_default();
+    let ago = search.finished.map(|finished| brief(status.now.remaining(finished)));
+    let ago = ago.filter(|_| search.on_demand).map(|ago| format!(" {ago} ago")).unwrap_or_default();
+    format!("projects {roots}: {} found, {allowed} allowed{took}{ago}", search.projects)
+}
+
+/// The projects that were found and that nobody allowed.
+fn print_found(out: &mut impl Write, found: &[FoundStatus]) -> Result<(), Failure> {
+    const SHOWN: usize = 10;
+    let others: Vec<_> = found.iter().filter(|found| !found.allowed).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    writeln!(out, "found and not allowed; in one of them: brokerctl allow")?;
+    for found in others.iter().take(SHOWN) {
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let name = format!("{}.{}", or_dash(&found.app), or_dash(&found.stage));
+        writeln!(out, "  {name}  {}", paint::faint(&found.config.display().to_string()))?;
+        if let Some(error) = &found.error {
+            writeln!(out, "    {} {error}", paint::bad("error:"))?;
+        }
+    }
+    if let Some(more) = others.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        writeln!(out, "  and {more} more: brokerctl status --json")?;
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ use crate::edges::{clock, random, repository, user};
 
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
+use super::discovery::Discovery;
 use super::keeper::Keeper;
 use super::permissions::Permissions;
 use super::pins::Pins;
@@ -89,6 +90,7 @@ pub struct Broker {
     pub(super) observer: Arc<Observer>,
     pub(super) callers: Callers,
     pub(super) projects: Projects,
+    pub(super) discovery: Discovery,
     pub(super) catalogs: Catalogs,
     pub(super) permissions: Permissions,
     pub(super) pins: Pins,
@@ -131,6 +133,9 @@ impl Broker {
             ),
             observer,
             projects: Projects::default(),
+            discovery: Discovery::new(
+                parts.config.projects.iter().map(|root| root.directory(&parts.directories.home)).collect(),
+            ),
             catalogs: Catalogs::new(parts.directories.catalog_file()),
             permissions: Permissions::read(parts.directories.allow_file())?,
             sessions: Sessions::new(parts.issuer, parts.config.idle_after),
@@ -150,7 +155,7 @@ impl Broker {
     }
 
     pub(super) fn state(&self) -> State<'_> {
-        State::new(&self.projects, &self.catalogs, &self.permissions, &self.pins)
+        State::new(&self.projects, &self.discovery, &self.catalogs, &self.permissions, &self.pins)
     }
 
     /// The decision for a process.

@@ -19,6 +19,7 @@ use crate::edges::peer::{self, Observer};
 use crate::edges::project_file::ProjectFile;
 
 use super::catalogs::Catalogs;
+use super::discovery::Discovery;
 use super::gathering::{Gathered, gather};
 use super::permissions::Permissions;
 use super::pins::{Pins, PinsNow};
@@ -278,7 +279,8 @@ impl Callers {
         let reading = if state.allowed.find(&gathered.file.config, gathered.place.as_ref()).is_some() {
             state.projects.read(&gathered.file).await
         } else {
-            // Nobody said yes to this file, so nobody needs to know what it says.
+            // Nobody said yes to this file, so no decision needs to know what it says.
+            state.discovery.noticed(&gathered.file);
             Reading::unread(&gathered.file)
         };
         let catalog = state.catalogs.current().await;
@@ -398,6 +400,7 @@ fn reviewed(outcome: &Arc<Outcome>, catalog: Result<&Catalog, &str>, allowed: &A
 #[derive(Debug)]
 pub(super) struct State<'a> {
     pub(super) projects: &'a Projects,
+    pub(super) discovery: &'a Discovery,
     pub(super) catalogs: &'a Catalogs,
     pub(super) allowed: Arc<AllowList>,
     pub(super) pins: PinsNow,
@@ -406,10 +409,11 @@ pub(super) struct State<'a> {
 impl<'a> State<'a> {
     pub(super) fn new(
         projects: &'a Projects,
+        discovery: &'a Discovery,
         catalogs: &'a Catalogs,
         permissions: &Permissions,
         pins: &Pins,
     ) -> Self {
-        Self { projects, catalogs, allowed: permissions.current(), pins: pins.now() }
+        Self { projects, discovery, catalogs, allowed: permissions.current(), pins: pins.now() }
     }
 }

@@ -1,5 +1,6 @@
 //! The catalog in force.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -93,7 +94,9 @@ impl Catalogs {
     async fn read(&self) -> InForce {
         let (stamp, result) = match settled(&self.path).await {
             Ok((stamp, text)) => (Seen::There(stamp), parse(&self.path, &text)),
-            Err(faults) => (Seen::of(Stamp::of(&self.path)), Err(faults)),
+            // Its writer may end without another change, so it is read again in any case.
+            Err((ErrorKind::ResourceBusy, faults)) => (Seen::Unknown, Err(faults)),
+            Err((_, faults)) => (Seen::of(Stamp::of(&self.path)), Err(faults)),
         };
         let trusted = trusted(&self.path);
         let mut state = self.lock();
@@ -137,20 +140,20 @@ impl Catalogs {
 
 /// Reads and validates a catalog. The faults are all of them.
 pub(super) async fn read(path: &Path) -> Result<Catalog, Faults> {
-    let (_, text) = settled(path).await?;
+    let (_, text) = settled(path).await.map_err(|(_, faults)| faults)?;
     trusted(path)?;
     parse(path, &text)
 }
 
-async fn settled(path: &Path) -> Result<(Stamp, Vec<u8>), Faults> {
+async fn settled(path: &Path) -> Result<(Stamp, Vec<u8>), (ErrorKind, Faults)> {
     settled::read(path, LARGEST).await.map_err(|error| {
-        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let missing = error.kind() == ErrorKind::NotFound;
         let why = if missing {
             "there is no such file yet; it says who gets what".to_owned()
         } else {
             error.to_string()
         };
-        Faults::whole_file(path, why)
+        (error.kind(), Faults::whole_file(path, why))
     })
 }
 

@@ -1,16 +1,18 @@
 //! Readings of serverless configurations.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::core::fault::Fault;
 use crate::core::serverless::{Document, Format};
 use crate::edges::project_file::ProjectFile;
 use crate::edges::settled::{self, Stamp};
+use crate::edges::sources::Sources;
 
 /// More than this is no configuration that a person keeps.
-const LARGEST: u64 = 1024 * 1024;
+pub(super) const LARGEST: u64 = 1024 * 1024;
 
 /// Keeps the last good reading of each configuration.
 #[derive(Debug, Default)]
@@ -18,11 +20,11 @@ pub(super) struct Projects {
     entries: Mutex<HashMap<PathBuf, Entry>>,
 }
 
-/// What is known of one file.
+/// What is known of one configuration.
 #[derive(Debug, Clone)]
 struct Entry {
-    /// The file as it was when last read; `None` if it went away meanwhile.
-    stamp: Option<Stamp>,
+    /// The files that the reading looked at.
+    sources: Sources,
     reading: Reading,
 }
 
@@ -51,9 +53,15 @@ impl Projects {
         }
         let (stamp, result) = match settled::read(path, LARGEST).await {
             Ok((stamp, bytes)) => (Some(stamp), parse_apart(path, bytes).await),
+            // Its writer may end without another change, so it is read again in any case.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                (None, Err(Fault::new(path, None, error.to_string())))
+            }
             Err(error) => (Stamp::of(path), Err(Fault::new(path, None, error.to_string()))),
         };
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = Sources::default();
+        sources.add(path, stamp);
+        let mut entries = self.lock();
         let last_good = entries.get(path).and_then(|entry| entry.reading.document.clone().ok());
         let reading = match (result, last_good) {
             (Ok(document), _) => Reading { document: Ok(Arc::new(document)), stale: None },
@@ -65,14 +73,24 @@ impl Projects {
                 }
             }
         };
-        entries.insert(path.to_owned(), Entry { stamp, reading: reading.clone() });
+        entries.insert(path.to_owned(), Entry { sources, reading: reading.clone() });
         reading
     }
 
+    /// The files in which a change matters to a configuration that was read.
+    pub(super) fn sources(&self, file: &ProjectFile) -> Vec<PathBuf> {
+        let entries = self.lock();
+        let sources = entries.get(file.real()).into_iter().flat_map(|entry| entry.sources.paths());
+        sources.map(Path::to_owned).collect()
+    }
+
     fn unchanged(&self, path: &Path) -> Option<Reading> {
-        let stamp = Stamp::of(path)?;
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.get(path).filter(|entry| entry.stamp == Some(stamp)).map(|entry| entry.reading.clone())
+        let entry = self.lock().get(path).cloned()?;
+        entry.sources.are_unchanged().then_some(entry.reading)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,7 +101,8 @@ async fn parse_apart(path: &Path, bytes: Vec<u8>) -> Result<Document, Fault> {
     parsing.await.unwrap_or_else(|_| Err(Fault::new(path, None, "reading it failed")))
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Document, Fault> {
+/// Parses a configuration in a form that this version reads.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Document, Fault> {
     if Format::of(path).is_none() {
         let what = "this version reads serverless.yml, .yaml and .json, and no other form";
         return Err(Fault::new(path, None, what));

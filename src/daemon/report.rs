@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::core::allowed::AllowedProject;
 use crate::core::caller::ProcessId;
@@ -19,6 +20,9 @@ use super::callers::{Asking, Question};
 use super::gathering::NOW;
 use super::run::Surface;
 
+/// So long whoever asks for the state waits for a search that only that brings about.
+const SEARCH: Duration = Duration::from_secs(2);
+
 impl Broker {
     /// The state of everything, for a process that asks.
     pub(super) async fn status(&self, asker: Option<ProcessId>, surface: &Surface) -> Status {
@@ -28,6 +32,11 @@ impl Broker {
         for project in self.permissions.current().iter() {
             projects.extend(self.project(project).await);
         }
+        if self.discovery.is_on_demand() {
+            // One that takes longer shows how far it is.
+            let _ = tokio::time::timeout(SEARCH, self.discovery.search()).await;
+        }
+        let (search, found) = self.discovery.status(self.permissions.current()).await;
         let here = match asker {
             Some(process) => Some(explain(&self.decide(process, Question::default()).await)),
             None => None,
@@ -52,6 +61,8 @@ impl Broker {
             },
             keychain: self.keeper.status().await,
             projects,
+            search,
+            found,
             pins: self.pins_of(asker),
             here,
             sts_calls: self.sessions.calls(),
@@ -61,6 +72,7 @@ impl Broker {
             troubles: surface
                 .troubles()
                 .into_iter()
+                .chain(self.discovery.faults())
                 .chain(self.permissions.fault())
                 .chain(self.callers.trouble())
                 .collect(),

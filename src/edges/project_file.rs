@@ -1,5 +1,6 @@
 //! Finding the serverless configuration that a directory belongs to.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,11 @@ pub fn nearest(from: &Path, home: &Path, expected: &dyn Fn(&Path) -> Option<Path
         }
     }
     Search::None(reached.to_owned())
+}
+
+/// Whether a file of this name may be a configuration.
+pub fn is_name(name: &OsStr) -> bool {
+    NAMES.iter().any(|known| name == *known)
 }
 
 /// The configuration in a directory itself. Directories of that name do not count.

@@ -36,6 +36,12 @@ pub struct Status {
     pub keychain: KeychainStatus,
     /// Every allowed project, and each further stage of it that is in use.
     pub projects: Vec<ProjectStatus>,
+    /// How the search of the configured roots went; absent where none is configured.
+    #[serde(default)]
+    pub search: Option<SearchStatus>,
+    /// Every project that was found below a root, or because a process in it asked, allowed or not.
+    #[serde(default)]
+    pub found: Vec<FoundStatus>,
     /// The pins that count.
     #[serde(default)]
     pub pins: Vec<PinStatus>,
@@ -51,6 +57,42 @@ pub struct Status {
     pub audit_lost: u64,
     /// What does not work as it should: a watch that could not be set, an audit log that cannot be written.
     pub troubles: Vec<String>,
+}
+
+/// The search for projects below the configured roots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchStatus {
+    /// The roots.
+    pub roots: Vec<PathBuf>,
+    /// Whether a search is at work.
+    pub searching: bool,
+    /// How many directories it has looked at so far; the last one, if none is at work.
+    pub directories: usize,
+    /// How many projects it has found so far; how many are known, if none is at work.
+    pub projects: usize,
+    /// How long the last whole search took, in milliseconds.
+    pub took_ms: Option<u64>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// Whether newcomers are looked for only when somebody asks, since not every directory can be watched.
+    pub on_demand: bool,
+}
+
+/// A project that was found, and what its configuration says to a caller without options or environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundStatus {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The application, if the file alone tells it.
+    pub app: Option<String>,
+    /// The organisation, if the file alone tells it.
+    pub org: Option<String>,
+    /// The stage, if the file names one and alone tells it.
+    pub stage: Option<String>,
+    /// Whether the user said yes to it.
+    pub allowed: bool,
+    /// Why it cannot be read, if so.
+    pub error: Option<String>,
 }
 
 /// The use of IMDSv1.
