@@ -51,6 +51,7 @@ impl Broker {
                 faults: self.catalogs.faults(),
             },
             keychain: self.keeper.status().await,
+            logins: self.login_status(),
             projects,
             pins: self.pins_of(asker),
             here,
