@@ -1,6 +1,7 @@
 //! `brokerctl`: asks the daemon, and prints. It holds no credentials and links no AWS SDK.
 
 mod aws_config;
+mod browser;
 mod catalog_commands;
 mod client;
 mod commands;
@@ -11,6 +12,7 @@ mod explanation;
 mod failure;
 mod listeners;
 mod login;
+mod mfa;
 mod paint;
 mod picker;
 mod pins;
@@ -31,7 +33,7 @@ use crate::core::pins::parse_length;
 
 /// Asks brokerd who gets what, and says yes to projects.
 ///
-/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login is needed;
+/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login or an MFA code is needed;
 /// of exec those of the command, 126 it cannot be run, 127 there is none.
 #[derive(Debug, Parser)]
 #[command(name = "brokerctl", version, disable_help_subcommand = true, arg_required_else_help = true)]
@@ -114,8 +116,10 @@ enum Command {
     /// Check a catalog, or print the schema of one
     #[command(subcommand)]
     Catalog(catalog_commands::Catalog),
-    /// Give brokerd what signs its calls to AWS
+    /// Log in to IAM Identity Center, or give brokerd keys: what signs its calls to AWS
     Login(login::Login),
+    /// Give AWS a code of an MFA device, for the roles that need one
+    Mfa(mfa::Mfa),
     /// Print the lines that lead every AWS tool to brokerd, for the shell: eval "$(brokerctl env)"
     Env(env::Env),
     /// Become a command that has credentials, wherever it goes: its own for as long as it runs
@@ -149,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Stage(command) => command.run(),
         Command::Catalog(command) => command.run(),
         Command::Login(login) => login.run(),
+        Command::Mfa(mfa) => mfa.run(),
         Command::Env(env) => env.run(),
         Command::Exec(exec) => exec.run(),
         Command::Tokens(tokens) => tokens.run(),

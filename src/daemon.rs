@@ -11,6 +11,7 @@ mod endpoint;
 mod gathering;
 mod keeper;
 mod limits;
+mod logins;
 mod main;
 mod named;
 mod permissions;

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::credentials::SessionCredentials;
+use super::mfa::{MfaHolder, MfaSession};
 use super::moment::Timestamp;
 use super::session::SessionRequest;
+use super::sso::{SsoSession, SsoToken};
 use super::token::TokenKeys;
 
 /// Every cache begins so: what does not was put there by somebody else, and is not ours to overwrite.
@@ -45,6 +47,28 @@ pub struct Cache {
     pub token_keys: Option<TokenKeys>,
     /// The sessions.
     pub sessions: Vec<CachedSession>,
+    /// What people have logged in to.
+    pub logins: KeptLogins,
+}
+
+/// Logins: what gives base credentials without anybody being asked again.
+#[derive(Debug, Default)]
+pub struct KeptLogins {
+    /// Tokens of IAM Identity Center, each with what it belongs to.
+    pub sso: Vec<(SsoSession, SsoToken)>,
+    /// MFA sessions.
+    pub mfa: Vec<MfaSession>,
+}
+
+/// An MFA session as it is written.
+#[derive(Serialize, Deserialize)]
+struct StoredMfa<H, T> {
+    holder: H,
+    access_key_id: T,
+    secret_access_key: T,
+    session_token: T,
+    issued: Timestamp,
+    expires: Timestamp,
 }
 
 /// A session, and what it was asked for with.
@@ -71,15 +95,30 @@ struct Stored<R, T> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<K, S> {
+struct Body<K, S, L, M> {
     token_keys: K,
     sessions: Vec<S>,
+    // A cache of an earlier version has neither.
+    #[serde(default = "Vec::new")]
+    sso: Vec<L>,
+    #[serde(default = "Vec::new")]
+    mfa: Vec<M>,
 }
+
+/// A body as it is read.
+type Written = Body<
+    Option<TokenKeys>,
+    Stored<SessionRequest, Zeroizing<String>>,
+    (SsoSession, SsoToken),
+    StoredMfa<MfaHolder, Zeroizing<String>>,
+>;
 
 impl Cache {
     /// Leaves out the sessions that have ended at `now`.
     pub fn forget_ended(&mut self, now: Timestamp) {
         self.sessions.retain(|session| session.credentials.expires() > now);
+        self.logins.mfa.retain(|session| session.credentials.expires() > now);
+        self.logins.sso.retain(|(_, token)| token.is_good(now) || token.renewable(now).is_some());
     }
 
     /// The cache as bytes, for a keychain. Sessions that have ended at `now` are left out.
@@ -102,11 +141,24 @@ impl Cache {
             })
             .collect();
         // Room for all of it: a buffer that grows would leave copies of secrets behind.
-        let longest = stored.iter().map(|session| 1024 + 2 * session.size()).sum::<usize>() + 1024;
+        let mfa: Vec<_> = self
+            .logins
+            .mfa
+            .iter()
+            .filter(|session| session.credentials.expires() > now)
+            .map(stored_mfa)
+            .collect();
+        let sso: Vec<_> = self.logins.sso.iter().map(|(session, token)| (session, token)).collect();
+        let of_mfa: usize = mfa.iter().map(|session| 1024 + 2 * session.session_token.len()).sum();
+        let of_sso: usize =
+            sso.iter().map(|(session, token)| 1024 + 2 * (session.start_url.len() + sso_size(token))).sum();
+        let longest =
+            stored.iter().map(|session| 1024 + 2 * session.size()).sum::<usize>() + of_mfa + of_sso + 1024;
         let mut bytes = Zeroizing::new(Vec::with_capacity(longest));
         bytes.extend(format!("{HEADER}{FORM}\n").into_bytes());
         // Writing to memory cannot fail, and none of these types has a form that JSON lacks.
-        let _ = serde_json::to_writer(&mut *bytes, &Body { token_keys: &self.token_keys, sessions: stored });
+        let body = Body { token_keys: &self.token_keys, sessions: stored, sso, mfa };
+        let _ = serde_json::to_writer(&mut *bytes, &body);
         bytes
     }
 
@@ -123,26 +175,24 @@ impl Cache {
             Some(found) => return Err(CacheError::OtherForm { found }),
             None => return Err(unreadable("its form is no number")),
         }
-        let body: Body<Option<TokenKeys>, Stored<SessionRequest, Zeroizing<String>>> =
-            serde_json::from_slice(&rest[end + 1..]).map_err(|error| {
-                // The words of the parser quote what they stumbled over.
-                unreadable(&format!("line {}, column {}", error.line() + 1, error.column()))
-            })?;
+        let body: Written = serde_json::from_slice(&rest[end + 1..]).map_err(|error| {
+            // The words of the parser quote what they stumbled over.
+            unreadable(&format!("line {}, column {}", error.line() + 1, error.column()))
+        })?;
         let sessions =
             body.sessions.into_iter().filter(|session| session.expires > now).map(CachedSession::from);
-        Ok(Self { token_keys: body.token_keys, sessions: sessions.collect() })
+        let mfa = body.mfa.into_iter().filter(|session| session.expires > now).map(MfaSession::from);
+        let logins = KeptLogins { sso: body.sso, mfa: mfa.collect() };
+        Ok(Self { token_keys: body.token_keys, sessions: sessions.collect(), logins })
     }
 }
 
 impl Stored<&SessionRequest, &str> {
     /// About how many bytes its variable parts take.
     fn size(&self) -> usize {
-        let role = &self.request.access_role;
-        let tags: usize = role.session_tags.iter().map(|(key, value)| key.len() + value.len() + 8).sum();
-        let policies: usize = role.policy_arns.iter().map(|arn| arn.as_str().len() + 4).sum();
-        let policy = role.session_policy.as_ref().map_or(0, String::len);
-        let external_id = role.external_id.as_ref().map_or(0, |id| id.as_str().len());
-        self.secret_access_key.len() + self.session_token.len() + tags + policies + policy + external_id
+        // Nothing in a request is secret.
+        let request = serde_json::to_vec(self.request).map_or(0, |text| text.len());
+        self.secret_access_key.len() + self.session_token.len() + request
     }
 }
 
@@ -160,6 +210,37 @@ impl From<Stored<SessionRequest, Zeroizing<String>>> for CachedSession {
             last_used: stored.last_used,
         }
     }
+}
+
+fn stored_mfa(session: &MfaSession) -> StoredMfa<&MfaHolder, &str> {
+    let secrets = session.credentials.reveal();
+    StoredMfa {
+        holder: &session.holder,
+        access_key_id: session.credentials.access_key_id(),
+        secret_access_key: secrets.secret_access_key,
+        session_token: secrets.session_token,
+        issued: session.credentials.issued(),
+        expires: session.credentials.expires(),
+    }
+}
+
+impl From<StoredMfa<MfaHolder, Zeroizing<String>>> for MfaSession {
+    fn from(stored: StoredMfa<MfaHolder, Zeroizing<String>>) -> Self {
+        let credentials = SessionCredentials::new(
+            (*stored.access_key_id).clone(),
+            (*stored.secret_access_key).clone(),
+            (*stored.session_token).clone(),
+            stored.issued,
+            stored.expires,
+        );
+        Self { holder: stored.holder, credentials: Arc::new(credentials) }
+    }
+}
+
+/// How many bytes the secrets of a login take.
+fn sso_size(token: &SsoToken) -> usize {
+    let client = token.client.as_ref().map_or(0, |client| client.id.len() + client.secret.len());
+    token.access_token.len() + token.refresh_token.as_ref().map_or(0, |refresh| refresh.len()) + client
 }
 
 fn unreadable(why: &str) -> CacheError {
@@ -187,6 +268,7 @@ mod tests {
             session_policy: Some("{\"Version\":\"2012-10-17\",\"Statement\":[]}".into()),
             policy_arns: vec![PolicyArn::parse("arn:aws:iam::aws:policy/ReadOnlyAccess").unwrap()],
             region: Some(Region::parse("eu-west-1").unwrap()),
+            ..AccessRole::of(RoleArn::parse("arn:aws:iam::111111111111:role/unused").unwrap())
         };
         CachedSession {
             request: SessionRequest { access_role, session_name: SessionName::parse("name").unwrap() },
@@ -201,9 +283,49 @@ mod tests {
         }
     }
 
+    fn sso_session(number: usize) -> SsoSession {
+        SsoSession {
+            name: (number.is_multiple_of(2)).then(|| format!("s{number}")),
+            start_url: "https://acme.awsapps.com/start".into(),
+            region: Region::parse("eu-west-1").unwrap(),
+            scopes: vec!["sso:account:access".into()],
+            profile: None,
+        }
+    }
+
+    fn sso_token() -> SsoToken {
+        SsoToken {
+            access_token: Zeroizing::new("secret/access".repeat(80)),
+            expires: Timestamp(4600),
+            refresh_token: Some(Zeroizing::new("secret/refresh".repeat(80))),
+            client: Some(crate::core::sso::SsoClient {
+                id: "client".into(),
+                secret: Zeroizing::new("secret/client".repeat(80)),
+                expires: Timestamp(9000),
+            }),
+        }
+    }
+
+    fn mfa(number: usize) -> MfaSession {
+        MfaSession {
+            holder: MfaHolder {
+                serial: crate::core::name::MfaSerial::parse("arn:aws:iam::111111111111:mfa/ann").unwrap(),
+                access_key_id: format!("AKIA{number}"),
+            },
+            credentials: session(number, 4600).credentials,
+        }
+    }
+
     fn cache(count: usize) -> Cache {
         let keys = TokenKeys::new(TokenKey::new([7; 32]), Timestamp(5));
-        Cache { token_keys: Some(keys), sessions: (0..count).map(|number| session(number, 4600)).collect() }
+        Cache {
+            token_keys: Some(keys),
+            sessions: (0..count).map(|number| session(number, 4600)).collect(),
+            logins: KeptLogins {
+                sso: (0..count).map(|number| (sso_session(number), sso_token())).collect(),
+                mfa: (0..count).map(mfa).collect(),
+            },
+        }
     }
 
     #[test]
@@ -216,6 +338,15 @@ mod tests {
             let back = Cache::parse(&bytes, Timestamp(2000)).unwrap();
             assert_eq!(back.sessions.len(), count);
             assert_eq!(back.token_keys, cache(0).token_keys);
+            assert_eq!(back.logins.sso, cache(count).logins.sso);
+            for (number, found) in back.logins.mfa.iter().enumerate() {
+                let expected = mfa(number);
+                assert_eq!(found.holder, expected.holder);
+                assert_eq!(
+                    found.credentials.reveal().session_token,
+                    expected.credentials.reveal().session_token
+                );
+            }
             for (number, found) in back.sessions.iter().enumerate() {
                 let expected = session(number, 4600);
                 assert_eq!(found.request, expected.request);
@@ -245,6 +376,8 @@ mod tests {
         for bytes in [&b""[..], b"my diary", b"BROKERD cache 1\n{}", &[0xff; 40]] {
             assert_eq!(parse(bytes), CacheError::Foreign);
         }
+        let earlier = b"brokerd cache 1\n{\"token_keys\":null,\"sessions\":[]}";
+        assert!(Cache::parse(earlier, Timestamp(0)).unwrap().logins.sso.is_empty());
         assert_eq!(parse(b"brokerd cache 2\n{}"), CacheError::OtherForm { found: 2 });
         for bytes in [
             &b"brokerd cache "[..],

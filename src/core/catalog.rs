@@ -10,6 +10,7 @@ mod schema;
 mod secret;
 mod session_tags;
 mod stage_pattern;
+mod via;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -69,11 +70,12 @@ impl Catalog {
             let names: BTreeSet<ProfileName> =
                 profiles.iter().filter_map(|value| ProfileName::parse(value.key()).ok()).collect();
             let mut catalog = Self::default();
-            for value in profiles {
-                if let Some(profile) = Profile::read(value, findings) {
+            for value in &profiles {
+                if let Some(profile) = Profile::read(*value, findings) {
                     catalog.profiles.insert(profile.name.clone(), Arc::new(profile));
                 }
             }
+            via::resolve(&profiles, &mut catalog.profiles, findings);
             let applications = root.table("applications", findings);
             for value in applications.into_iter().flat_map(Table::entries) {
                 if let Some(application) = Application::read(value, &names, findings) {
@@ -90,7 +92,6 @@ mod tests {
     use super::*;
     use crate::core::name::{RoleArn, SecretName, Stage};
     use proptest::prelude::*;
-    use std::time::Duration;
 
     /// The faults of a catalog, one a line; nothing if it has none.
     pub(super) fn errors(text: &str) -> String {
@@ -132,15 +133,8 @@ prod = "apac-banking-prod"
             name: profile_name("dev"),
             description: Some("Shared development account".into()),
             access_role: Some(AccessRole {
-                role_arn: RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap(),
                 source: Source::Named("work".into()),
-                duration: Duration::from_hours(1),
-                external_id: None,
-                session_name: None,
-                session_tags: BTreeMap::new(),
-                session_policy: None,
-                policy_arns: vec![],
-                region: None,
+                ..AccessRole::of(RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap())
             }),
             secrets: BTreeMap::from([
                 (

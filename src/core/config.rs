@@ -22,6 +22,9 @@ const EXAMPLE: &str = "write listen = [\"127.0.0.1:9254\"], or leave the key out
 /// How long a session that nobody uses is renewed, where the file says nothing.
 const IDLE_AFTER: Duration = Duration::from_hours(1);
 
+/// How long an MFA session lasts, where the file says nothing: as long as AWS's own default.
+const MFA_SESSION: Duration = Duration::from_hours(12);
+
 /// The settings of the daemon. Every key has a default and the file may be absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -41,6 +44,13 @@ pub struct Config {
     pub projects: Vec<ProjectRoot>,
     /// A session that nobody used for this long is not renewed: 1 minute to 12 hours.
     pub idle_after: Duration,
+    /// Whether tokens of a login are also written to `~/.aws/sso/cache`, in clear, for other AWS tools.
+    pub sso_cache_is_shared: bool,
+    /// A program that prints an MFA code, with its arguments; none where a person is asked. It stands here and not in the
+    /// catalog, since a team may share that, and would run what anybody writes there.
+    pub mfa_process: Vec<String>,
+    /// How long one MFA code does: 15 minutes to 36 hours.
+    pub mfa_session: Duration,
 }
 
 impl Default for Config {
@@ -53,6 +63,9 @@ impl Default for Config {
             keychain: KeychainSetting::Auto,
             projects: Vec::new(),
             idle_after: IDLE_AFTER,
+            sso_cache_is_shared: false,
+            mfa_process: Vec::new(),
+            mfa_session: MFA_SESSION,
         }
     }
 }
@@ -63,7 +76,18 @@ impl Config {
     /// The error has everything that is wrong, each fault with its place.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
         table::read(file, text, |root, findings| {
-            let keys = ["listen", "imds_v1", "keychain", "projects", "hosts", "idle_after", "endpoint"];
+            let keys = [
+                "listen",
+                "imds_v1",
+                "keychain",
+                "projects",
+                "hosts",
+                "idle_after",
+                "endpoint",
+                "sso_cache",
+                "mfa_process",
+                "mfa_session",
+            ];
             root.only(&keys, findings);
             let default = Self::default();
             Self {
@@ -79,6 +103,12 @@ impl Config {
                     .unwrap_or(default.keychain),
                 projects: read_roots(root, findings),
                 idle_after: root.parsed("idle_after", idle_after, findings).unwrap_or(default.idle_after),
+                sso_cache_is_shared: root
+                    .get("sso_cache")
+                    .and_then(|value| value.choice(&[("own", false), ("shared", true)], findings))
+                    .unwrap_or(default.sso_cache_is_shared),
+                mfa_process: read_command(root, findings),
+                mfa_session: root.parsed("mfa_session", mfa_session, findings).unwrap_or(default.mfa_session),
             }
         })
     }
@@ -201,6 +231,33 @@ fn read_keychain(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Keycha
     value.choice(&choices, findings)
 }
 
+/// A program and its arguments. No shell takes them apart.
+fn read_command(root: Table<'_>, findings: &mut Findings<'_>) -> Vec<String> {
+    let Some(value) = root.get("mfa_process") else { return Vec::new() };
+    let hint = || {
+        Some("write mfa_process = [\"ykman\", \"oath\", \"accounts\", \"code\", \"-s\", \"aws\"]".to_owned())
+    };
+    if value.as_array().is_none() {
+        value.mistyped("a list of a program and its arguments", hint(), findings);
+        return Vec::new();
+    }
+    let words = value.array(findings).unwrap_or_default();
+    if words.is_empty() {
+        value.wrong("there is no program in it", hint(), findings);
+    }
+    words.into_iter().filter_map(|word| word.filled(findings)).map(str::to_owned).collect()
+}
+
+/// `DurationSeconds` of `GetSessionToken` for an IAM user (AWS STS API reference).
+fn mfa_session(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_mins(15)..=Duration::from_hours(36)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("expected 15m to 36h: STS gives no other MFA session".to_owned())
+    }
+}
+
 fn idle_after(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if (Duration::from_mins(1)..=Duration::from_hours(12)).contains(&duration) {
@@ -229,6 +286,9 @@ mod tests {
             keychain: KeychainSetting::Auto,
             projects: vec![],
             idle_after: Duration::from_hours(1),
+            sso_cache_is_shared: false,
+            mfa_process: vec![],
+            mfa_session: Duration::from_hours(12),
         };
         assert_eq!(Config::default(), default);
         for text in [
@@ -237,7 +297,7 @@ mod tests {
             // The example of the design.
             "listen   = [\"127.0.0.1:9254\"]\nimds_v1  = false\nkeychain = \"auto\"            # \
              …\nprojects = []\n",
-            "keychain = \"auto\"\nhosts = []\nidle_after = \"60m\"\n",
+            "keychain = \"auto\"\nhosts = []\nidle_after = \"60m\"\nsso_cache = \"own\"\nmfa_session = \"12h\"\n",
         ] {
             assert_eq!(parse(text).as_ref(), Ok(&default), "{text}");
         }
@@ -248,6 +308,7 @@ mod tests {
         let text = "listen = [\"127.0.0.2:0\", \"[::1]:9254\"]\nimds_v1 = true\nhosts = \
          [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\n\
          projects = [\"~/work\", \"/srv\"]\n\
+         sso_cache = \"shared\"\nmfa_process = [\"ykman\", \"code\"]\nmfa_session = \"36h\"\n\
          [endpoint.remote]\naddresses = [\"172.17.0.1:9254\", \"[fd00::1]:80\"]\n";
         assert_eq!(
             parse(text),
@@ -259,6 +320,9 @@ mod tests {
                 keychain: KeychainSetting::Fixed(Keychain::Keyutils),
                 projects: ["~/work", "/srv"].map(|root| ProjectRoot::parse(root).unwrap()).into(),
                 idle_after: Duration::from_mins(5),
+                sso_cache_is_shared: true,
+                mfa_process: vec!["ykman".into(), "code".into()],
+                mfa_session: Duration::from_hours(36),
             })
         );
     }
@@ -350,6 +414,31 @@ mod tests {
                 ),
             ),
             ("imdsv1 = true", "1:1: unknown key `imdsv1` (did you mean \"imds_v1\"?)".to_owned()),
+        ] {
+            assert_eq!(parse(text), Err(format!("config.toml:{expected}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_each_fault_of_logins() {
+        for (text, expected) in [
+            (
+                "mfa_process = \"ykman code\"",
+                "1:15: `mfa_process`: expected a list of a program and its arguments, found a string (write \
+                 mfa_process = [\"ykman\", \"oath\", \"accounts\", \"code\", \"-s\", \"aws\"])"
+                    .to_owned(),
+            ),
+            (
+                "mfa_process = []",
+                "1:15: `mfa_process`: there is no program in it (write mfa_process = [\"ykman\", \"oath\", \
+                 \"accounts\", \"code\", \"-s\", \"aws\"])"
+                    .to_owned(),
+            ),
+            (
+                "mfa_session = \"37h\"",
+                "1:15: `mfa_session`: expected 15m to 36h: STS gives no other MFA session".to_owned(),
+            ),
+            ("sso_cache = \"both\"", "1:13: `sso_cache`: expected \"own\" or \"shared\"".to_owned()),
         ] {
             assert_eq!(parse(text), Err(format!("config.toml:{expected}")), "{text}");
         }

@@ -43,6 +43,34 @@ pub enum IssueError {
         /// What to do about it.
         remedy: Option<String>,
     },
+    /// Somebody has to log in.
+    #[error("a login is needed for {source_name}: {why}")]
+    NeedsLogin {
+        /// What for.
+        source_name: String,
+        /// What is wrong with the last login.
+        why: String,
+        /// What to type.
+        login: String,
+    },
+    /// Somebody has to give a code of an MFA device.
+    #[error("an MFA code of {serial} is needed: {why}")]
+    NeedsMfa {
+        /// The device.
+        serial: String,
+        /// Why there is none.
+        why: String,
+    },
+    /// The session would last longer than it may.
+    #[error("STS gives no session of {role} that lasts {asked}: {why}")]
+    TooLong {
+        /// The role.
+        role: String,
+        /// How long it was to last.
+        asked: String,
+        /// The words of STS.
+        why: String,
+    },
     /// Too many calls.
     #[error("STS is throttling: {why}")]
     Throttled {
@@ -84,19 +112,25 @@ impl IssueError {
     pub fn needs_login(&self) -> bool {
         matches!(
             self,
-            Self::NoBaseCredentials { .. } | Self::BaseCredentialsExpired { .. } | Self::Keychain { .. }
+            Self::NoBaseCredentials { .. }
+                | Self::BaseCredentialsExpired { .. }
+                | Self::Keychain { .. }
+                | Self::NeedsLogin { .. }
+                | Self::NeedsMfa { .. }
         )
     }
 
     /// For how many seconds the failure is remembered, so that a failing role is not hammered.
     pub fn memory_seconds(&self) -> i64 {
         match self {
-            Self::AccessDenied { .. } | Self::Refused { .. } => 10,
+            Self::AccessDenied { .. } | Self::Refused { .. } | Self::TooLong { .. } => 10,
             Self::Throttled { .. } => 3,
             // Somebody may have just logged in: let the next request see it.
             Self::NoBaseCredentials { .. }
             | Self::BaseCredentialsExpired { .. }
             | Self::Keychain { .. }
+            | Self::NeedsLogin { .. }
+            | Self::NeedsMfa { .. }
             | Self::Network { .. } => 1,
             Self::Internal { .. } | Self::Pending => 0,
         }
@@ -114,17 +148,43 @@ impl IssueError {
             | Self::BaseCredentialsExpired { source_name, .. } => {
                 match source_name.strip_prefix("profile ") {
                     Some(profile) => {
-                        format!("aws sso login --profile {profile}, or renew that profile's keys")
+                        format!("renew the keys of profile {profile} in ~/.aws, or log in again")
                     }
                     None => "log in to AWS, or name a source in the profile's access_role".to_owned(),
                 }
             }
             Self::Keychain { remedy, .. } => remedy.clone()?,
+            Self::NeedsLogin { login, .. } => login.clone(),
+            Self::NeedsMfa { .. } => "brokerctl mfa".to_owned(),
+            Self::TooLong { .. } => {
+                "lower `duration` in the profile's access_role, or raise the role's maximum session duration"
+                    .to_owned()
+            }
             Self::Network { .. } => {
                 "check the network, proxies, certificates and AWS_ENDPOINT_URL_STS of brokerd".to_owned()
             }
-            Self::Refused { .. } => "check the profile's access_role in the catalog".to_owned(),
+            Self::Refused { code, .. } => remedy(code).to_owned(),
             Self::Throttled { .. } | Self::Internal { .. } | Self::Pending => return None,
         })
+    }
+}
+
+/// What to do about what STS says (AWS STS API reference, `AssumeRole` and `AssumeRoleWithWebIdentity`, errors).
+fn remedy(code: &str) -> &'static str {
+    match code {
+        "PackedPolicyTooLarge" => {
+            "session_policy, policy_arns and session_tags together are too large for STS: shorten them"
+        }
+        "MalformedPolicyDocument" => "STS cannot read session_policy of the profile's access_role",
+        "RegionDisabledException" => {
+            "STS is switched off in that region for the account: name another `region` in the profile's access_role"
+        }
+        "InvalidIdentityToken" | "IDPRejectedClaim" | "IDPCommunicationError" => {
+            "check the token in web_identity_token_file, its audience, and the identity provider in the role's account"
+        }
+        "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClientException" => {
+            "the keys that sign are wrong or were deleted: renew them"
+        }
+        _ => "check the profile's access_role in the catalog",
     }
 }

@@ -124,6 +124,19 @@ name! {
     |text| (2..=1224).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c))
 }
+name! {
+    /// `SourceIdentity` of AssumeRole (AWS STS API reference, AssumeRole, request parameters).
+    SourceIdentity, "a source identity", NEVER, "2 to 64 letters, digits or any of _+=,.@-",
+    |text| (2..=64).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
+}
+name! {
+    /// `SerialNumber` of `AssumeRole` and `GetSessionToken`: the ARN of a virtual MFA device, or the serial number of a
+    /// hardware one (AWS STS API reference, AssumeRole, request parameters).
+    MfaSerial, "an MFA device", ARN, "like arn:aws:iam::111111111111:mfa/ann, or the serial number of a hardware device",
+    |text| (9..=256).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=/:,.@-".contains(c))
+}
 
 /// The parts of an IAM ARN: partition, account, and what follows the account, if it is well formed.
 fn iam_parts(text: &str) -> Option<(&str, &str, &str)> {
@@ -164,7 +177,38 @@ name! {
     })
 }
 
+impl Region {
+    /// The partition that a region belongs to, by the form of its name (AWS SDKs: `partitions.json`).
+    pub fn partition(&self) -> &'static str {
+        let prefixes = [
+            ("cn-", "aws-cn"),
+            ("us-gov-", "aws-us-gov"),
+            ("us-isob-", "aws-iso-b"),
+            ("us-isof-", "aws-iso-f"),
+            ("us-iso-", "aws-iso"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("eusc-", "aws-eusc"),
+        ];
+        let found = prefixes.iter().find(|(prefix, _)| self.as_str().starts_with(prefix));
+        found.map_or("aws", |(_, partition)| partition)
+    }
+}
+
 impl RoleArn {
+    /// A region of its partition, for a request that nobody names a region for.
+    pub fn fallback_region(&self) -> &'static str {
+        match self.partition() {
+            "aws-cn" => "cn-north-1",
+            "aws-us-gov" => "us-gov-west-1",
+            "aws-iso" => "us-iso-east-1",
+            "aws-iso-b" => "us-isob-east-1",
+            "aws-iso-e" => "eu-isoe-west-1",
+            "aws-iso-f" => "us-isof-south-1",
+            "aws-eusc" => "eusc-de-east-1",
+            _ => "us-east-1",
+        }
+    }
+
     /// The partition: `aws`, `aws-cn`, `aws-us-gov`, …
     pub fn partition(&self) -> &str {
         self.as_str().split(':').nth(1).unwrap_or_default()
@@ -194,6 +238,8 @@ mod tests {
             "role" => RoleArn::parse(text).is_ok(),
             "policy" => PolicyArn::parse(text).is_ok(),
             "session" => SessionName::parse(text).is_ok(),
+            "device" => MfaSerial::parse(text).is_ok(),
+            "identity" => SourceIdentity::parse(text).is_ok(),
             _ => unreachable!("no kind {kind}"),
         };
         for (kind, text, expected) in [
@@ -227,8 +273,33 @@ mod tests {
             ("session", "brokerd-ann-shop-dev", true),
             ("session", "x", false),
             ("session", "a/b", false),
+            ("device", "arn:aws:iam::111111111111:mfa/ann", true),
+            ("device", "GAHT12345678", true),
+            ("device", "123456", false),
+            ("device", "arn:aws:iam::111111111111:mfa/an n", false),
+            ("identity", "ann@example.org", true),
+            ("identity", "a", false),
+            ("identity", "a/b", false),
         ] {
             assert_eq!(accepts(kind, text), expected, "{kind} {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_region_and_a_role_tell_their_partition() {
+        for (region, partition) in [
+            ("eu-west-1", "aws"),
+            ("us-east-1", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("us-iso-west-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            assert_eq!(Region::parse(region).unwrap().partition(), partition, "{region}");
+            let role = RoleArn::parse(&format!("arn:{partition}:iam::111111111111:role/x")).unwrap();
+            let fallback = Region::parse(role.fallback_region()).unwrap();
+            assert_eq!(fallback.partition(), partition);
         }
     }
 

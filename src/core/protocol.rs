@@ -4,6 +4,7 @@
 //! `brokerctl` say so instead of misunderstanding each other.
 
 mod explanation;
+mod logins;
 mod pinning;
 mod status;
 mod ways;
@@ -17,11 +18,13 @@ use zeroize::Zeroizing;
 use super::audit::Record;
 use super::keychain::Keychain;
 use super::long_term_keys::LongTermKeys;
+use super::mfa::MfaCode;
 use super::moment::Timestamp;
 use super::name::{App, KeysName, Stage};
 use super::wanted::Wanted;
 
 pub use explanation::{AffectedProcess, Explanation, Permission, Verdict};
+pub use logins::{LoggedIn, LoginPage, LoginStatus, LoginTarget, MfaTaken};
 pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
 pub use status::{
     CatalogStatus, EndpointSocket, FoundStatus, ImdsV1, KeychainChoice, KeychainStatus, ProjectStatus,
@@ -166,6 +169,35 @@ pub enum Request {
         /// What they are called.
         name: KeysName,
     },
+    /// A page to log in on.
+    BeginLogin {
+        /// What to.
+        target: LoginTarget,
+        /// Whether by a code that is typed there, even where the page could come back to this machine.
+        by_code: bool,
+    },
+    /// How a login ended.
+    AwaitLogin {
+        /// Which: [`LoginPage::id`].
+        id: String,
+    },
+    /// Forget a login.
+    ForgetLogin {
+        /// Which.
+        target: LoginTarget,
+    },
+    /// The MFA device whose code is wanted.
+    WantedCode {
+        /// For this profile of the catalog; without one for whatever waits.
+        profile: Option<String>,
+    },
+    /// A code of an MFA device.
+    TakeCode {
+        /// For this profile of the catalog; without one for whatever waits.
+        profile: Option<String>,
+        /// The code.
+        code: MfaCode,
+    },
     /// End the daemon.
     Stop,
     /// Something that this version does not know.
@@ -251,6 +283,26 @@ pub enum Reply {
         /// Whether there were any.
         were_there: bool,
     },
+    /// To [`Request::BeginLogin`].
+    LoginBegun(Box<LoginPage>),
+    /// To [`Request::BeginLogin`] of what needs no login but a code, and to [`Request::WantedCode`].
+    MfaWanted {
+        /// The device.
+        serial: String,
+    },
+    /// To [`Request::AwaitLogin`]: ask again.
+    LoginPending,
+    /// To [`Request::AwaitLogin`].
+    LoggedIn(LoggedIn),
+    /// To [`Request::ForgetLogin`].
+    LoginForgotten {
+        /// Which, in words.
+        what: String,
+        /// Whether there was one.
+        was_there: bool,
+    },
+    /// To [`Request::TakeCode`].
+    MfaTaken(MfaTaken),
     /// To [`Request::Stop`].
     Stopping,
     /// The request was understood and refused, or failed.

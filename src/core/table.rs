@@ -71,11 +71,6 @@ impl<'t> Table<'t> {
         value
     }
 
-    /// The value of an optional key that is a text.
-    pub(crate) fn string(self, key: &str, findings: &mut Findings<'_>) -> Option<&'t str> {
-        self.get(key)?.string(findings)
-    }
-
     /// The value of an optional key that is `true` or `false`.
     pub(crate) fn boolean(self, key: &str, findings: &mut Findings<'_>) -> Option<bool> {
         self.get(key)?.boolean(findings)

@@ -1,78 +1,55 @@
 //! Giving brokerd what signs its calls.
 
-use std::io::{IsTerminal, Read, Write};
+mod keys;
+mod sso;
 
 use clap::Args;
-use zeroize::Zeroizing;
 
-use super::commands::unexpected;
-use super::failure::Failure;
-use super::{client, paint, terminal};
+use super::failure::{Failure, Kind};
 use crate::core::catalog::DEFAULT_KEYS;
-use crate::core::long_term_keys::LongTermKeys;
 use crate::core::name::KeysName;
-use crate::core::protocol::{Reply, Request};
-
-/// Nobody's keys are longer, in whatever form.
-const LONGEST: u64 = 64 * 1024;
+use crate::core::protocol::LoginTarget;
 
 /// `brokerctl login`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(super) struct Login {
+    /// A profile of the catalog, or of ~/.aws/config, that signs with IAM Identity Center; left out, the login that the
+    /// catalog's profiles need. With --keys what to call them
+    #[arg(value_name = "PROFILE")]
+    name: Option<String>,
+    /// Log in to an [sso-session NAME] of ~/.aws/config
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "keys"])]
+    sso_session: Option<String>,
+    /// Log in by a code that is typed on a page, in a browser on any machine
+    #[arg(long, conflicts_with_all = ["keys", "remove"])]
+    use_device_code: bool,
+    /// Open no browser: only print where to go
+    #[arg(long, conflicts_with_all = ["keys", "remove"])]
+    no_browser: bool,
     /// Keep long-term AWS keys in the keychain, for profiles with `source = "keychain"` (or "keychain:NAME"). They are
     /// asked for, or read from standard input: two lines, or the JSON of `aws iam create-access-key`
-    #[arg(long, required = true)]
+    #[arg(long)]
     keys: bool,
-    /// What to call them
-    #[arg(default_value = DEFAULT_KEYS, value_parser = KeysName::parse)]
-    name: KeysName,
-    /// Take them out of the keychain again
+    /// Forget the login; with --keys take them out of the keychain again
     #[arg(long)]
     remove: bool,
 }
 
 impl Login {
     pub(super) fn run(self) -> Result<(), Failure> {
-        if self.remove { forget(&self.name) } else { keep(&self.name) }
+        if self.keys {
+            let name = KeysName::parse(self.name.as_deref().unwrap_or(DEFAULT_KEYS));
+            let name =
+                name.map_err(|error| Failure { kind: Kind::Usage, ..Failure::refused(error.to_string()) })?;
+            return if self.remove { keys::forget(&name) } else { keys::keep(&name) };
+        }
+        let target = LoginTarget { profile: self.name, sso_session: self.sso_session };
+        if self.remove {
+            return sso::forget(target);
+        }
+        // Where the terminal is on another machine, so is the browser, and a page could not come back here.
+        let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
+        sso::log_in(target, self.use_device_code || is_remote, !self.no_browser && !is_remote)
     }
-}
-
-fn keep(name: &KeysName) -> Result<(), Failure> {
-    let keys = if std::io::stdin().is_terminal() { asked(name)? } else { given()? };
-    let id = keys.access_key_id().to_owned();
-    let Reply::KeysKept { keychain } = client::ask(&Request::KeepKeys { name: name.clone(), keys })? else {
-        return Err(unexpected());
-    };
-    let mut out = anstream::stdout().lock();
-    let source =
-        if name.as_str() == DEFAULT_KEYS { "keychain".to_owned() } else { format!("keychain:{name}") };
-    writeln!(out, "{} {id} in the keychain ({keychain})", paint::good("kept"))?;
-    writeln!(out, "a profile uses them by source = \"{source}\" in its access_role")?;
-    Ok(())
-}
-
-/// Asks on the terminal; the secret half is not shown.
-fn asked(name: &KeysName) -> Result<LongTermKeys, Failure> {
-    let stopped = |error| Failure::refused(format!("nothing was kept: {error}"));
-    let id = terminal::line(&format!("Access key id of {name}")).map_err(stopped)?;
-    let secret = terminal::secret("Secret access key").map_err(stopped)?;
-    LongTermKeys::new(&id, &secret).map_err(|error| Failure::refused(error.to_string()))
-}
-
-fn given() -> Result<LongTermKeys, Failure> {
-    let mut text = Zeroizing::new(String::with_capacity(8 * 1024));
-    std::io::stdin().lock().take(LONGEST).read_to_string(&mut text)?;
-    LongTermKeys::parse(&text).map_err(|error| Failure::refused(format!("standard input: {error}")))
-}
-
-fn forget(name: &KeysName) -> Result<(), Failure> {
-    let Reply::KeysForgotten { were_there } = client::ask(&Request::ForgetKeys { name: name.clone() })?
-    else {
-        return Err(unexpected());
-    };
-    if !were_there {
-        return Err(Failure::refused(format!("the keychain has no keys called {name}")));
-    }
-    writeln!(anstream::stdout(), "{} the keys called {name}", paint::bad("removed"))?;
-    Ok(())
 }

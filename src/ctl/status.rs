@@ -42,6 +42,15 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
         writeln!(out, "{}", searched(search, status))?;
     }
     print_keychain(&status.keychain, status.now)?;
+    for login in &status.logins {
+        let left = login.expires.remaining(status.now);
+        let state = match (login.is_renewed, left.is_zero()) {
+            (true, _) => "renewed by itself".to_owned(),
+            (false, false) => format!("for {}, then {}", brief(left), login.login),
+            (false, true) => format!("ended; {}", login.login),
+        };
+        writeln!(out, "login {}: {state}", login.what)?;
+    }
     for trouble in &status.troubles {
         writeln!(out, "{} {trouble}", paint::note("note:"))?;
     }

@@ -20,6 +20,7 @@ use crate::edges::audit_log::{AuditLog, AuditLogError};
 use crate::edges::directories::Directories;
 use crate::edges::federation::Federation;
 use crate::edges::keychain::Chosen;
+use crate::edges::logins::Logins;
 use crate::edges::peer::Observer;
 use crate::edges::state_file::StateFileError;
 use crate::edges::sts::Issuer;
@@ -29,6 +30,7 @@ use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
 use super::discovery::Discovery;
 use super::keeper::Keeper;
+use super::logins::Desk;
 use super::permissions::Permissions;
 use super::pins::Pins;
 use super::projects::Projects;
@@ -97,6 +99,9 @@ pub struct Broker {
     pub(super) tokens: Tokens,
     pub(super) federation: Federation,
     pub(super) sessions: Sessions,
+    pub(super) issuer: Arc<dyn Issuer>,
+    pub(super) logins: Logins,
+    pub(super) desk: Desk,
     pub(super) keeper: Keeper,
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
@@ -138,7 +143,10 @@ impl Broker {
             ),
             catalogs: Catalogs::new(parts.directories.catalog_file()),
             permissions: Permissions::read(parts.directories.allow_file())?,
-            sessions: Sessions::new(parts.issuer, parts.config.idle_after),
+            sessions: Sessions::new(parts.issuer.clone(), parts.config.idle_after),
+            logins: parts.issuer.sts().map(|sts| sts.logins.clone()).unwrap_or_default(),
+            issuer: parts.issuer,
+            desk: Desk::default(),
             keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
             tokens: Tokens::read(&parts.directories)?,
             federation: Federation::from_environment(),

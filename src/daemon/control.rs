@@ -206,6 +206,14 @@ impl Control {
                 self.broker.sessions.forget_source(&Source::Keychain(name));
                 Ok(Reply::KeysForgotten { were_there })
             }
+            Request::BeginLogin { target, by_code } => self.broker.begin_login(&target, by_code).await,
+            Request::AwaitLogin { id } => self.broker.await_login(&id).await,
+            Request::ForgetLogin { target } => self.broker.forget_login(&target).await,
+            Request::WantedCode { profile } => {
+                let (serial, _) = self.broker.wanted_code(profile.as_deref()).await?;
+                Ok(Reply::MfaWanted { serial: serial.to_string() })
+            }
+            Request::TakeCode { profile, code } => self.broker.take_code(profile.as_deref(), code).await,
             Request::Stop => Ok(Reply::Stopping),
             Request::Unknown => Err(Failure::new("this version does not know the request", None)),
         }

@@ -179,6 +179,10 @@ impl Broker {
                     self.keeper.note_change();
                     due.get_or_insert(Instant::now() + BURST);
                 }
+                () = self.logins.changed() => {
+                    self.keeper.note_change();
+                    due.get_or_insert(Instant::now() + BURST);
+                }
                 () = self.keeper.again.notified() => due = Some(Instant::now()),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     due = None;
@@ -255,6 +259,7 @@ impl Broker {
         if let Ok(catalog) = self.catalogs.current().await {
             cache.sessions.retain(|session| catalog.has_role(&session.request.access_role));
         }
+        self.logins.restore(cache.logins);
         tracing::info!(sessions = cache.sessions.len(), "sessions taken over from the keychain");
         self.keeper.lock().sessions = cache.sessions.len();
         self.sessions.restore(cache.sessions);
@@ -271,7 +276,11 @@ impl Broker {
         self.sealer.change(self.sealer.keys().at(now, TokenKey::new(random::bytes())));
         // What changes from here on is for the next time.
         let changes = self.keeper.lock().changes;
-        let mut cache = Cache { token_keys: Some(self.sealer.keys()), sessions: self.sessions.kept() };
+        let mut cache = Cache {
+            token_keys: Some(self.sealer.keys()),
+            sessions: self.sessions.kept(),
+            logins: self.logins.kept(),
+        };
         cache.forget_ended(now);
         match vault.write(cache.to_bytes(now), patience).await {
             Ok(()) => {

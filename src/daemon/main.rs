@@ -17,7 +17,7 @@ use crate::edges::control_socket::ControlSocket;
 use crate::edges::directories::{Directories, DirectoryError};
 use crate::edges::keychain::ChoiceError;
 use crate::edges::single::{LockError, Single};
-use crate::edges::sts::Sts;
+use crate::edges::sts::{SigningSettings, Sts};
 use crate::edges::{clock, harden, https, keychain, listen, supervisor, trace_log};
 
 /// Gives each Serverless project and stage its own AWS role.
@@ -120,7 +120,13 @@ fn serve() -> Result<(), MainError> {
         let control = ControlSocket::bind(&directories.control_socket())?;
         let listeners = Listeners { endpoints, remote, control };
         let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
-        let issuer = Arc::new(Sts::new(https, keychain.durable()));
+        let settings = SigningSettings {
+            home: directories.home.clone(),
+            sso_cache_is_shared: config.sso_cache_is_shared,
+            mfa_process: config.mfa_process.clone(),
+            mfa_session: config.mfa_session,
+        };
+        let issuer = Arc::new(Sts::new(https, keychain.durable(), settings));
         let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
         let (reload, stop) = signals()?;
         let shown: Vec<String> = listeners

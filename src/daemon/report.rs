@@ -60,6 +60,7 @@ impl Broker {
                 faults: self.catalogs.faults(),
             },
             keychain: self.keeper.status().await,
+            logins: self.login_status(),
             projects,
             search,
             found,

@@ -131,6 +131,7 @@ pub async fn run_within(
     drop(endpoint);
     work.spawn(control::serve(broker.clone(), listeners.control, surface.clone(), stop.clone()));
     work.spawn(broker.clone().keep(stop.clone()));
+    work.spawn(broker.clone().renew_logins(stop.clone()));
     broker.watch_processes();
     let ahead = (broker.clone(), stop.clone());
     work.spawn(async move { ahead.1.run_until_cancelled(ahead.0.prefetch_recent()).await });

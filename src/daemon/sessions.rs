@@ -61,6 +61,8 @@ type When = fn(Timestamp, Timestamp, Timestamp, u8) -> Duration;
 #[derive(Debug, Default)]
 struct Slot {
     session: Option<Arc<Session>>,
+    /// Whether the session was made with a code of an MFA device that went into the call for it.
+    is_made_with_code: bool,
     /// The last failure, and until when it is remembered.
     failure: Option<(IssueError, Timestamp)>,
     flight: Option<Flight>,
@@ -190,6 +192,31 @@ impl Sessions {
         self.changed.notify_one();
     }
 
+    /// Takes a session that a code of an MFA device opened, in place of the one before.
+    pub(super) fn put(
+        &self,
+        request: &SessionRequest,
+        decision: Option<&Arc<Decision>>,
+        credentials: SessionCredentials,
+    ) {
+        let session = Session::new(Arc::new(credentials), request.access_role.role_arn.account());
+        let mut slots = self.lock();
+        let slot = slots.entry(request.clone()).or_default();
+        slot.failure = None;
+        slot.is_made_with_code = true;
+        slot.last_used = Some(clock::now());
+        if let Some(decision) = decision {
+            slot.decision = Some(decision.clone());
+        }
+        self.install(request, slot, Arc::new(session), renew_after);
+        self.changed.notify_one();
+    }
+
+    /// Whether there is a session that [`Sessions::put`] took.
+    pub(super) fn is_made_with_code(&self, request: &SessionRequest) -> bool {
+        self.lock().get(request).is_some_and(|slot| slot.session.is_some() && slot.is_made_with_code)
+    }
+
     fn look_ahead(&self, request: &SessionRequest, decision: &Arc<Decision>) -> Look {
         let mut slots = self.lock();
         let slot = slots.entry(request.clone()).or_default();
@@ -306,6 +333,7 @@ impl Sessions {
             Ok(session) => {
                 tracing::info!(%role, session_name = %request.session_name, expires = %session.credentials.expires(), "session");
                 slot.failure = None;
+                slot.is_made_with_code = false;
                 self.install(request, slot, session.clone(), renew_after);
                 self.changed.notify_one();
             }

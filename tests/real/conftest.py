@@ -118,6 +118,19 @@ def desktop(place, programs):
 
 
 @pytest.fixture
+def center(broker):
+    """An IAM Identity Center, to which the broker is led."""
+    from identity_center import IdentityCenter
+
+    made = IdentityCenter()
+    broker.environment |= made.environment()
+    yield made
+    # Whoever waits for it must have ended before.
+    broker.stop()
+    made.close()
+
+
+@pytest.fixture
 def stranger():
     """Another user's number. Only root can start a process as somebody else."""
     if os.geteuid() != 0:

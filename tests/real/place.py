@@ -114,6 +114,10 @@ class Place:
         text += f'keychain = "{keychain}"\n'
         return self.write(self.config / "config.toml", text, mode=0o600)
 
+    def aws_config(self, text):
+        """~/.aws/config."""
+        return self.write(self.home / ".aws/config", text, mode=0o600)
+
     def base_profile(self):
         """Base credentials as a profile of ~/.aws, and no [default]: clients see the same file."""
         text = (

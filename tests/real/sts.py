@@ -24,6 +24,18 @@ class Failure(enum.Enum):
     ACCESS_DENIED = (403, "AccessDenied", "User is not authorized to perform: sts:AssumeRole")
     EXPIRED = (403, "ExpiredToken", "The security token included in the request is expired")
     THROTTLING = (400, "Throttling", "Rate exceeded")
+    WRONG_CODE = (403, "AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code. ")
+    TOO_LONG = (
+        400,
+        "ValidationError",
+        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+    )
+    CHAINED = (
+        400,
+        "ValidationError",
+        "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+    )
+    PACKED = (400, "PackedPolicyTooLarge", "Packed policy consumes 105% of allotted space, please use smaller policy.")
     SERVER_ERROR = (500, "InternalFailure", "The request processing has failed")
     DROPPED = (0, "", "")
 
@@ -61,6 +73,7 @@ class Sts:
         self._lock = threading.Lock()
         self._calls = []
         self._sessions = {}
+        self._given = []
         self._failures = {}
         self._gates = {}
         self._server = within(lambda: ThreadingHTTPServer(("127.0.0.1", 0), self._handler()))
@@ -111,6 +124,11 @@ class Sts:
             session = self._sessions.get(access_key)
         return session and session["role"]
 
+    def given(self, action):
+        """The access keys that an action without a role gave."""
+        with self._lock:
+            return [key for name, key in self._given if name == action]
+
     def secrets(self):
         """Every secret key and session token that was given."""
         with self._lock:
@@ -128,7 +146,10 @@ class Sts:
             return found and found[1]
 
         key = part("AccessKeyId")
-        if call.action == "AssumeRole" and key:
+        if key and not call.role:
+            with self._lock:
+                self._given.append((call.action, key))
+        if call.role and key:
             session = {"role": call.role, "secret": part("SecretAccessKey"), "token": part("SessionToken")}
             with self._lock:
                 self._sessions[key] = session
@@ -168,7 +189,7 @@ class Sts:
                 answer = connection.getresponse()
                 text = answer.read()
                 connection.close()
-                if call.action == "AssumeRole":
+                if call.action.startswith(("AssumeRole", "GetSessionToken")):
                     sts._note_session(call, text.decode())
                 more = {name: value for name in OF_OBJECTS if (value := answer.getheader(name))}
                 length = answer.getheader("Content-Length") if self.command == "HEAD" else None

@@ -13,6 +13,10 @@ SHOP = Role("shop-deploy")
 EXPECTED = {
     Failure.ACCESS_DENIED: (403, "access-denied", "may not assume"),
     Failure.EXPIRED: (403, "base-credentials-expired", "have expired"),
+    Failure.WRONG_CODE: (403, "needs-mfa", "AWS did not take the last one"),
+    Failure.TOO_LONG: (403, "too-long", "gives no session"),
+    Failure.CHAINED: (403, "too-long", "role chaining"),
+    Failure.PACKED: (403, "refused", "Packed policy"),
     Failure.THROTTLING: (503, "throttled", "throttling"),
     Failure.SERVER_ERROR: (503, "network", "cannot be reached"),
     Failure.DROPPED: (503, "network", "cannot be reached"),

@@ -1,6 +1,7 @@
 //! The role that a profile assumes, and with what.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,7 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::session_tags;
 use crate::core::duration::parse_duration;
-use crate::core::name::{ExternalId, KeysName, PolicyArn, Region, RoleArn, SessionName};
+use crate::core::name::{
+    ExternalId, KeysName, MfaSerial, PolicyArn, Region, RoleArn, SessionName, SourceIdentity,
+};
+use crate::core::nearest::did_you_mean;
 use crate::core::table::{Findings, Table, Value};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -19,17 +23,21 @@ const HOUR: Duration = Duration::from_hours(1);
 const SHORTEST: Duration = Duration::from_mins(15);
 
 /// The keys of the table `access_role`.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 14] = [
     "role_arn",
     "source",
     "duration",
     "external_id",
     "session_name",
     "session_tags",
+    "transitive_tags",
+    "source_identity",
     "session_policy",
     "policy_arns",
     "region",
     "mfa_serial",
+    "via",
+    "web_identity_token_file",
 ];
 
 /// `PolicyArns` of `AssumeRole`: at most ten (AWS STS API reference, `AssumeRole`, request parameters).
@@ -57,6 +65,12 @@ pub struct AccessRole {
     /// The session's tags: at most 50.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub session_tags: BTreeMap<String, String>,
+    /// The tags of the session that stay with it where it assumes another role. Each is one of `session_tags`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transitive_tags: Vec<String>,
+    /// Who is behind the session, for CloudTrail; no role that is assumed with it can change that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_identity: Option<SourceIdentity>,
     /// A policy that narrows the session: the JSON of an object, at most 2048 characters, as it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_policy: Option<String>,
@@ -66,9 +80,38 @@ pub struct AccessRole {
     /// The region whose STS is asked, and which the session's user is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Region>,
+    /// The MFA device whose code AWS is given for the role, by way of an MFA session where that is possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mfa_serial: Option<MfaSerial>,
+    /// The roles that are assumed before it, each with the session of the one before; `source` signs for the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<AccessRole>,
+    /// A file with the token of an identity provider, with which the role is assumed instead of with a `source`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_identity_token_file: Option<PathBuf>,
 }
 
 impl AccessRole {
+    /// A role of which nothing else is set.
+    pub fn of(role_arn: RoleArn) -> Self {
+        Self {
+            role_arn,
+            source: Source::Chain,
+            duration: HOUR,
+            external_id: None,
+            session_name: None,
+            session_tags: BTreeMap::new(),
+            transitive_tags: Vec::new(),
+            source_identity: None,
+            session_policy: None,
+            policy_arns: Vec::new(),
+            region: None,
+            mfa_serial: None,
+            via: Vec::new(),
+            web_identity_token_file: None,
+        }
+    }
+
     /// A text that is the same for equal roles and tells nothing of what is in one: SHA-256 in base64. What a role does
     /// not set is left out of it, so that one more thing that can be set makes no other text of it.
     pub fn digest(&self) -> String {
@@ -95,18 +138,10 @@ pub enum Source {
 /// What keys in the keychain are called where nobody names them.
 pub const DEFAULT_KEYS: &str = "default";
 
-/// Reads the table `access_role` of a profile that is `short` or not; what it sets and this version does not enforce
-/// is added to `not_enforced`.
-pub(super) fn read(
-    table: Table<'_>,
-    short: bool,
-    not_enforced: &mut Vec<String>,
-    findings: &mut Findings<'_>,
-) -> Option<AccessRole> {
+/// Reads the table `access_role` of a profile that is `short` or not. Its `via` is left to [`super::via`], since that
+/// names other profiles.
+pub(super) fn read(table: Table<'_>, short: bool, findings: &mut Findings<'_>) -> Option<AccessRole> {
     table.only(&KEYS, findings);
-    if table.string("mfa_serial", findings).is_some() {
-        not_enforced.push("access_role.mfa_serial".to_owned());
-    }
     let role_arn = table
         .required("role_arn", "role_arn = \"arn:aws:iam::111111111111:role/deploy\"", findings)
         .and_then(|value| value.parsed(RoleArn::parse, findings));
@@ -118,17 +153,71 @@ pub(super) fn read(
     let session_policy = table.get("session_policy").and_then(|value| read_policy(value, findings));
     let policy_arns = read_policy_arns(table, findings);
     let region = table.parsed("region", Region::parse, findings);
+    let tags = session_tags.unwrap_or_default();
+    let transitive_tags = read_transitive(table, &tags, findings);
+    let source_identity = table.parsed("source_identity", SourceIdentity::parse, findings);
+    let mfa_serial = table.parsed("mfa_serial", MfaSerial::parse, findings);
+    let web_identity_token_file = read_token_file(table, findings);
     Some(AccessRole {
         role_arn: role_arn?,
         source: source.unwrap_or(Source::Chain),
         duration: duration.unwrap_or(if short { SHORTEST } else { HOUR }),
         external_id,
         session_name,
-        session_tags: session_tags.unwrap_or_default(),
+        session_tags: tags,
+        transitive_tags,
+        source_identity,
         session_policy,
         policy_arns,
         region,
+        mfa_serial,
+        via: Vec::new(),
+        web_identity_token_file,
     })
+}
+
+fn read_transitive(
+    table: Table<'_>,
+    tags: &BTreeMap<String, String>,
+    findings: &mut Findings<'_>,
+) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for item in table.array("transitive_tags", findings) {
+        let Some(key) = item.filled(findings) else { continue };
+        if !tags.contains_key(key) {
+            let near = did_you_mean(key, tags.keys().map(String::as_str));
+            let hint = near.or_else(|| Some("a tag that is passed on is one of session_tags".to_owned()));
+            item.wrong("session_tags has no tag of that key", hint, findings);
+        } else if keys.iter().any(|known| known == key) {
+            item.wrong("the tag is listed twice", Some("keep one of the two".to_owned()), findings);
+        } else {
+            keys.push(key.to_owned());
+        }
+    }
+    keys
+}
+
+/// What `AssumeRoleWithWebIdentity` does not take (AWS STS API reference, `AssumeRoleWithWebIdentity`): there, tags and
+/// the source identity are claims of the token.
+const NOT_WITH_A_TOKEN: [&str; 7] =
+    ["source", "via", "mfa_serial", "external_id", "session_tags", "transitive_tags", "source_identity"];
+
+fn read_token_file(table: Table<'_>, findings: &mut Findings<'_>) -> Option<PathBuf> {
+    let value = table.get("web_identity_token_file")?;
+    for other in NOT_WITH_A_TOKEN.iter().filter_map(|key| table.get(key)) {
+        let what = "a role that is assumed with web_identity_token_file takes none";
+        other.wrong(what, Some("keep one of the two".to_owned()), findings);
+    }
+    let path = value.filled(findings)?;
+    if path.starts_with('/') || path.starts_with("~/") {
+        return Some(PathBuf::from(path));
+    }
+    value.wrong(
+        "expected a path from the root, or from home with ~/",
+        Some("the daemon has no directory that it could be below".to_owned()),
+        findings,
+    );
+    None
 }
 
 fn read_source(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Source> {
@@ -231,17 +320,7 @@ mod tests {
     fn only_the_role_has_to_be_written() {
         assert_eq!(
             role(""),
-            AccessRole {
-                role_arn: RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap(),
-                source: Source::Chain,
-                duration: HOUR,
-                external_id: None,
-                session_name: None,
-                session_tags: BTreeMap::new(),
-                session_policy: None,
-                policy_arns: vec![],
-                region: None,
-            }
+            AccessRole::of(RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap())
         );
     }
 
@@ -251,7 +330,8 @@ mod tests {
         let role = role(&format!(
             "source = \"env\"\nduration = \"12h\"\nexternal_id = \"id:1\"\nsession_name = \
              \"ann\"\nregion = \"eu-central-1\"\n\
-             session_tags = {{ team = \"web\" }}\nsession_policy = '{policy}'\npolicy_arns = \
+             session_tags = {{ team = \"web\" }}\ntransitive_tags = [\"team\"]\nsource_identity = \"ann\"\n\
+             mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\"\nsession_policy = '{policy}'\npolicy_arns = \
              [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n",
         ));
         assert_eq!((role.source, role.duration), (Source::Environment, 12 * HOUR));
@@ -259,6 +339,9 @@ mod tests {
         assert_eq!(role.session_name, Some(SessionName::parse("ann").unwrap()));
         assert_eq!(role.region, Some(Region::parse("eu-central-1").unwrap()));
         assert_eq!(role.session_tags, BTreeMap::from([("team".to_owned(), "web".to_owned())]));
+        assert_eq!(role.transitive_tags, ["team"]);
+        assert_eq!(role.source_identity, Some(SourceIdentity::parse("ann").unwrap()));
+        assert_eq!(role.mfa_serial.unwrap().as_str(), "arn:aws:iam::111111111111:mfa/ann");
         assert_eq!(role.session_policy.as_deref(), Some(policy));
         assert_eq!(role.policy_arns, [PolicyArn::parse("arn:aws:iam::aws:policy/ReadOnlyAccess").unwrap()]);
     }
@@ -335,6 +418,28 @@ mod tests {
             ),
             (&many, "3:296: `policy_arns`: STS accepts at most 10 policies for a session"),
             ("mfa_serial = 1", "3:14: `mfa_serial`: expected a string, found an integer"),
+            (
+                "mfa_serial = \"12345\"",
+                "3:14: `mfa_serial`: this is not an MFA device: like arn:aws:iam::111111111111:mfa/ann, or the \
+                 serial number of a hardware device",
+            ),
+            (
+                "source_identity = \"a b\"",
+                "3:19: `source_identity`: this is not a source identity: 2 to 64 letters, digits or any of \
+                 _+=,.@-",
+            ),
+            (
+                "session_tags = { team = \"web\" }\ntransitive_tags = [\"taem\", \"team\", \"team\"]",
+                "4:20: `transitive_tags`: session_tags has no tag of that key (did you mean \"team\"?)\n\
+                 c.toml:4:36: `transitive_tags`: the tag is listed twice (keep one of the two)",
+            ),
+            (
+                "web_identity_token_file = \"token\"\nsource = \"work\"",
+                "3:27: `web_identity_token_file`: expected a path from the root, or from home with ~/ (the daemon \
+                 has no directory that it could be below)\n\
+                 c.toml:4:10: `source`: a role that is assumed with web_identity_token_file takes none (keep one of \
+                 the two)",
+            ),
             (
                 "session_policy = 'marked'",
                 "3:18: `session_policy`: the policy is not JSON: see line 1, column 1 of its text",

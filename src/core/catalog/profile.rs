@@ -30,8 +30,7 @@ pub struct Profile {
     pub short: bool,
     /// Its safeguards in the order of the file.
     pub safeguards: Vec<Safeguard>,
-    /// What the profile asks for and this version does not enforce, such as `protected` or
-    /// `access_role.mfa_serial`. Unless it is empty the profile must be refused (fail closed): serving it would drop a protection that its author counts on.
+    /// What the profile asks for and this version does not enforce, such as `protected`. Unless it is empty the profile must be refused (fail closed): serving it would drop a protection that its author counts on.
     pub not_enforced: Vec<String>,
 }
 
@@ -48,9 +47,8 @@ impl Profile {
         for (set, key) in [(protected, "protected"), (deploy, "deploy")] {
             not_enforced.extend(set.then(|| key.to_owned()));
         }
-        let access_role = table
-            .table("access_role", findings)
-            .and_then(|table| access_role::read(table, short, &mut not_enforced, findings));
+        let access_role =
+            table.table("access_role", findings).and_then(|table| access_role::read(table, short, findings));
         let secrets = read_secrets(table, findings);
         let safeguards: Vec<_> = table
             .array("safeguards", findings)
@@ -109,10 +107,7 @@ mod tests {
             ("protected = false\nshort = false", vec![]),
             ("protected = {}", vec!["protected"]),
             ("protected = { approve = \"mfa\", for = \"1h\" }", vec!["protected"]),
-            (
-                &format!("{role}mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\""),
-                vec!["access_role.mfa_serial"],
-            ),
+            (&format!("{role}mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\""), vec![]),
             (
                 "safeguards = [{ policy = \"allowed-regions\", enforce = \"session\" }, { policy = \
                  \"require-dlq\" }, \

@@ -111,6 +111,17 @@ fn access_role() -> Json {
             ),
             ("session_tags", said("The session's tags.", tags)),
             (
+                "transitive_tags",
+                said(
+                    "The session tags that stay with it where it assumes another role.",
+                    json!({ "type": "array", "maxItems": 50, "items": filled("The key of a session tag.") }),
+                ),
+            ),
+            (
+                "source_identity",
+                sized(pattern("^[A-Za-z0-9_+=,.@-]+$", "Who is behind the session, for CloudTrail."), 2, 64),
+            ),
+            (
                 "session_policy",
                 sized(text("A policy that narrows the session: the text of a JSON object."), 2, 2048),
             ),
@@ -122,7 +133,24 @@ fn access_role() -> Json {
                 ),
             ),
             ("region", sized(pattern(REGION, "The region whose STS is asked."), 5, 32)),
-            ("mfa_serial", text("The MFA device.")),
+            (
+                "mfa_serial",
+                sized(pattern("^[A-Za-z0-9_+=/:,.@-]+$", "The MFA device whose code AWS is given."), 9, 256),
+            ),
+            (
+                "via",
+                said(
+                    "Profiles whose roles are assumed before this one, in this order.",
+                    json!({ "type": "array", "minItems": 1, "items": pattern(WORD, "A profile.") }),
+                ),
+            ),
+            (
+                "web_identity_token_file",
+                pattern(
+                    "^(/|~/)",
+                    "A file with an identity provider's token, which assumes the role without a source.",
+                ),
+            ),
         ],
     )
 }

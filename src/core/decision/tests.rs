@@ -22,9 +22,6 @@ role_arn = "arn:aws:iam::222222222222:role/live"
 [profiles.guarded]
 protected = true
 access_role = { role_arn = "arn:aws:iam::333333333333:role/guarded" }
-[profiles.second-factor.access_role]
-role_arn = "arn:aws:iam::444444444444:role/mfa"
-mfa_serial = "arn:aws:iam::444444444444:mfa/ann"
 [profiles.session-guard]
 access_role = { role_arn = "arn:aws:iam::555555555555:role/x" }
 safeguards = [{ policy = "allowed-regions", config = ["us-east-1"], enforce = "session" }]
@@ -36,7 +33,6 @@ default_profile = "dev"
 [applications.shop.stages]
 prod = "live"
 guarded = "guarded"
-mfa = "second-factor"
 session = "session-guard"
 paper = "paper"
 
@@ -221,7 +217,6 @@ fn a_matched_stage_replaces_the_default_completely() {
 fn what_this_version_does_not_enforce_is_refused() {
     for (stage, what) in [
         ("guarded", "profile guarded uses what is not enforced by this version: protected"),
-        ("mfa", "profile second-factor uses what is not enforced by this version: access_role.mfa_serial"),
         (
             "session",
             "profile session-guard uses what is not enforced by this version: safeguard allowed-regions: enforce",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Explanation, PinStatus};
+use super::{Explanation, LoginStatus, PinStatus};
 use crate::core::decision::Matched;
 use crate::core::fault::Fault;
 use crate::core::keychain::Keychain;
@@ -34,6 +34,9 @@ pub struct Status {
     pub catalog: CatalogStatus,
     /// The keychain.
     pub keychain: KeychainStatus,
+    /// The logins to IAM Identity Center.
+    #[serde(default)]
+    pub logins: Vec<LoginStatus>,
     /// Every allowed project, and each further stage of it that is in use.
     pub projects: Vec<ProjectStatus>,
     /// How the search of the configured roots went; absent where none is configured.

@@ -1,6 +1,5 @@
 //! Sessions, with a stand-in for STS whose answers the test holds back.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
@@ -66,17 +65,7 @@ impl Issuer for HeldBack {
 }
 
 fn request(name: &str) -> SessionRequest {
-    let access_role = AccessRole {
-        role_arn: RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap(),
-        source: Source::Chain,
-        duration: Duration::from_hours(1),
-        external_id: None,
-        session_name: None,
-        session_tags: BTreeMap::new(),
-        session_policy: None,
-        policy_arns: Vec::new(),
-        region: None,
-    };
+    let access_role = AccessRole::of(RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap());
     SessionRequest { access_role, session_name: SessionName::parse(name).unwrap() }
 }
 

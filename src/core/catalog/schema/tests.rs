@@ -90,6 +90,14 @@ session_policy = '{"Version":"2012-10-17"}'
 policy_arns = ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
 region = "us-gov-west-1"
 mfa_serial = "arn:aws:iam::111111111111:mfa/ann"
+transitive_tags = ["team"]
+source_identity = "ann"
+[profiles.token.access_role]
+role_arn = "arn:aws:iam::111111111111:role/a"
+web_identity_token_file = "~/token"
+[profiles.later.access_role]
+role_arn = "arn:aws:iam::111111111111:role/b"
+via = ["token"]
 [profiles.full.secrets]
 A = "keychain"
 B = { ssm = "/a" }
@@ -132,6 +140,9 @@ fn the_schema_rejects_what_the_reader_rejects() {
         "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\nregion = \"Frankfurt\"\n",
         "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\nduration = \"3600\"\n",
         "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\nrol = 1\n",
+        "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\nmfa_serial = \"ann\"\n",
+        "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\nvia = []\n",
+        "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\nweb_identity_token_file = \"t\"\n",
         "[profiles.dev]\nprotected = { aprove = \"mfa\" }\n",
         "[profiles.dev.secrets]\nS = \"sk_live\"\n",
         "[profiles.dev.secrets]\nS = { ssm = \"a\", env = \"b\" }\n",
