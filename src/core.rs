@@ -5,6 +5,7 @@
 
 pub mod allowed;
 pub mod audit;
+pub mod aws_clock;
 pub mod aws_profiles;
 pub mod cache;
 pub mod caller;
@@ -20,6 +21,7 @@ pub mod decision;
 pub mod doors;
 pub mod duration;
 pub mod fault;
+pub mod handed_out;
 pub mod imds;
 pub mod issue;
 pub mod kept;
@@ -27,10 +29,12 @@ pub mod keychain;
 pub mod lasting;
 pub mod lease;
 pub mod line_diff;
+pub mod locked;
 pub mod long_term_keys;
 pub mod moment;
 pub mod name;
 pub mod nearest;
+pub mod pace;
 pub mod pins;
 pub mod pointers;
 pub mod protocol;

@@ -9,6 +9,7 @@ mod env;
 mod exec;
 mod explanation;
 mod failure;
+mod keeping;
 mod listeners;
 mod login;
 mod paint;
@@ -128,6 +129,14 @@ enum Command {
     AwsConfig(aws_config::AwsConfig),
     /// Sign in to the AWS console, in a browser
     Console(console::Console),
+    /// Get a new session now, in place of the one that there is
+    Refresh(keeping::Refresh),
+    /// Drop every session, and give none until `unlock`
+    Lock,
+    /// Give sessions again
+    Unlock,
+    /// Drop every session, and take what is cached out of every keychain
+    Forget(keeping::Forget),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -155,6 +164,10 @@ pub fn main() -> ExitCode {
         Command::CredentialProcess(wanted) => commands::credential_process(wanted),
         Command::AwsConfig(command) => command.run(),
         Command::Console(console) => console.run(),
+        Command::Refresh(command) => command.run(),
+        Command::Lock => keeping::lock(),
+        Command::Unlock => keeping::unlock(),
+        Command::Forget(command) => command.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

@@ -10,6 +10,7 @@ mod endpoint;
 mod gathering;
 mod keeper;
 mod limits;
+mod locking;
 mod main;
 mod named;
 mod permissions;
@@ -25,6 +26,7 @@ mod sessions;
 mod settings;
 mod tokenless;
 mod tokens;
+mod turns;
 mod ways;
 
 pub use broker::{Broker, BrokerError, Parts};

@@ -4,10 +4,12 @@
 
 pub mod atomic_file;
 pub mod audit_log;
+pub mod aws_clock;
 pub mod aws_config_file;
 pub mod base_credentials;
 pub mod catalog_file;
 pub mod clock;
+pub mod clock_change;
 pub mod control_socket;
 pub mod decision_log;
 pub mod directories;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::aws_clock::Heard;
 use super::credentials::SessionCredentials;
 use super::moment::Timestamp;
 use super::session::SessionRequest;
@@ -45,6 +46,17 @@ pub struct Cache {
     pub token_keys: Option<TokenKeys>,
     /// The sessions.
     pub sessions: Vec<CachedSession>,
+    /// What AWS said of the time.
+    pub clock: Option<KeptClock>,
+}
+
+/// What AWS said of the time, which is good until the machine starts anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptClock {
+    /// The start of the machine.
+    pub boot: String,
+    /// What was heard.
+    pub heard: Heard,
 }
 
 /// A session, and what it was asked for with.
@@ -71,9 +83,11 @@ struct Stored<R, T> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<K, S> {
+struct Body<K, S, C> {
     token_keys: K,
     sessions: Vec<S>,
+    #[serde(default)]
+    clock: C,
 }
 
 impl Cache {
@@ -106,12 +120,15 @@ impl Cache {
         let mut bytes = Zeroizing::new(Vec::with_capacity(longest));
         bytes.extend(format!("{HEADER}{FORM}\n").into_bytes());
         // Writing to memory cannot fail, and none of these types has a form that JSON lacks.
-        let _ = serde_json::to_writer(&mut *bytes, &Body { token_keys: &self.token_keys, sessions: stored });
+        let _ = serde_json::to_writer(
+            &mut *bytes,
+            &Body { token_keys: &self.token_keys, sessions: stored, clock: &self.clock },
+        );
         bytes
     }
 
-    /// Reads what [`Cache::to_bytes`] wrote. Sessions that have ended at `now` are left out.
-    pub fn parse(bytes: &[u8], now: Timestamp) -> Result<Self, CacheError> {
+    /// Reads what [`Cache::to_bytes`] wrote, sessions that have ended since included.
+    pub fn parse(bytes: &[u8]) -> Result<Self, CacheError> {
         let rest = bytes.strip_prefix(HEADER.as_bytes()).ok_or(CacheError::Foreign)?;
         let end = rest
             .iter()
@@ -123,14 +140,13 @@ impl Cache {
             Some(found) => return Err(CacheError::OtherForm { found }),
             None => return Err(unreadable("its form is no number")),
         }
-        let body: Body<Option<TokenKeys>, Stored<SessionRequest, Zeroizing<String>>> =
+        let body: Body<Option<TokenKeys>, Stored<SessionRequest, Zeroizing<String>>, Option<KeptClock>> =
             serde_json::from_slice(&rest[end + 1..]).map_err(|error| {
                 // The words of the parser quote what they stumbled over.
                 unreadable(&format!("line {}, column {}", error.line() + 1, error.column()))
             })?;
-        let sessions =
-            body.sessions.into_iter().filter(|session| session.expires > now).map(CachedSession::from);
-        Ok(Self { token_keys: body.token_keys, sessions: sessions.collect() })
+        let sessions = body.sessions.into_iter().map(CachedSession::from).collect();
+        Ok(Self { token_keys: body.token_keys, sessions, clock: body.clock })
     }
 }
 
@@ -203,7 +219,8 @@ mod tests {
 
     fn cache(count: usize) -> Cache {
         let keys = TokenKeys::new(TokenKey::new([7; 32]), Timestamp(5));
-        Cache { token_keys: Some(keys), sessions: (0..count).map(|number| session(number, 4600)).collect() }
+        let sessions = (0..count).map(|number| session(number, 4600)).collect();
+        Cache { token_keys: Some(keys), sessions, clock: None }
     }
 
     #[test]
@@ -213,7 +230,7 @@ mod tests {
             assert!(bytes.capacity() >= bytes.len());
             let room = Zeroizing::new(Vec::<u8>::with_capacity(bytes.capacity())).capacity();
             assert_eq!(room, bytes.capacity(), "it did not grow");
-            let back = Cache::parse(&bytes, Timestamp(2000)).unwrap();
+            let back = Cache::parse(&bytes).unwrap();
             assert_eq!(back.sessions.len(), count);
             assert_eq!(back.token_keys, cache(0).token_keys);
             for (number, found) in back.sessions.iter().enumerate() {
@@ -230,18 +247,31 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_neither_written_nor_read() {
+    fn what_has_ended_is_not_written() {
         let cache = Cache { sessions: vec![session(1, 3000), session(2, 4000)], ..cache(0) };
-        let both = cache.to_bytes(Timestamp(2999));
-        assert_eq!(Cache::parse(&both, Timestamp(2999)).unwrap().sessions.len(), 2);
-        assert_eq!(Cache::parse(&both, Timestamp(3000)).unwrap().sessions.len(), 1);
-        let one = cache.to_bytes(Timestamp(3000));
-        assert_eq!(Cache::parse(&one, Timestamp(0)).unwrap().sessions.len(), 1);
+        for (now, left) in [(2999, 2), (3000, 1), (4000, 0)] {
+            let mut back = Cache::parse(&cache.to_bytes(Timestamp(now))).unwrap();
+            assert_eq!(back.sessions.len(), left);
+            back.forget_ended(Timestamp(3000));
+            assert_eq!(back.sessions.len(), left.min(1));
+        }
+    }
+
+    #[test]
+    fn what_aws_said_of_the_time_is_kept_and_may_be_missing() {
+        let mut clock = crate::core::aws_clock::AwsClock::default();
+        let boot = crate::core::moment::BootTime(7000);
+        clock.hear(Timestamp(100), crate::core::aws_clock::Reading { wall: Timestamp(9000), boot });
+        let kept = KeptClock { boot: "a-start".into(), heard: clock.heard().unwrap() };
+        let cache = Cache { clock: Some(kept.clone()), ..cache(0) };
+        assert_eq!(Cache::parse(&cache.to_bytes(Timestamp(0))).unwrap().clock, Some(kept));
+        let older = b"brokerd cache 1\n{\"token_keys\":null,\"sessions\":[]}";
+        assert_eq!(Cache::parse(older).unwrap().clock, None);
     }
 
     #[test]
     fn what_is_not_this_versions_cache_is_told_apart_and_not_quoted() {
-        let parse = |bytes: &[u8]| Cache::parse(bytes, Timestamp(0)).unwrap_err();
+        let parse = |bytes: &[u8]| Cache::parse(bytes).unwrap_err();
         for bytes in [&b""[..], b"my diary", b"BROKERD cache 1\n{}", &[0xff; 40]] {
             assert_eq!(parse(bytes), CacheError::Foreign);
         }

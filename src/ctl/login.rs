@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::commands::unexpected;
 use super::failure::Failure;
+use super::keeping::still_usable;
 use super::{client, paint, terminal};
 use crate::core::catalog::DEFAULT_KEYS;
 use crate::core::long_term_keys::LongTermKeys;
@@ -66,13 +67,12 @@ fn given() -> Result<LongTermKeys, Failure> {
 }
 
 fn forget(name: &KeysName) -> Result<(), Failure> {
-    let Reply::KeysForgotten { were_there } = client::ask(&Request::ForgetKeys { name: name.clone() })?
-    else {
-        return Err(unexpected());
-    };
+    let reply = client::ask(&Request::ForgetKeys { name: name.clone() })?;
+    let Reply::KeysForgotten { were_there, handed_out_until } = reply else { return Err(unexpected()) };
     if !were_there {
         return Err(Failure::refused(format!("the keychain has no keys called {name}")));
     }
-    writeln!(anstream::stdout(), "{} the keys called {name}", paint::bad("removed"))?;
-    Ok(())
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{} the keys called {name}", paint::bad("removed"))?;
+    still_usable(&mut out, handed_out_until)
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Broker, BrokerError, Listeners, Parts, catalogs, run, settings};
 use crate::core::fault::Faults;
+use crate::edges::aws_clock::AwsClock;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::directories::{Directories, DirectoryError};
 use crate::edges::keychain::ChoiceError;
@@ -120,8 +121,9 @@ fn serve() -> Result<(), MainError> {
         let control = ControlSocket::bind(&directories.control_socket())?;
         let listeners = Listeners { endpoints, remote, control };
         let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
-        let issuer = Arc::new(Sts::new(https, keychain.durable()));
-        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
+        let clock = AwsClock::default();
+        let issuer = Arc::new(Sts::new(https, keychain.durable(), clock.clone()));
+        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, clock, keychain })?);
         let (reload, stop) = signals()?;
         let shown: Vec<String> = listeners
             .endpoints

@@ -16,6 +16,7 @@ use super::places::Places;
 use super::{Broker, Limits, control, settings};
 use crate::core::moment::Timestamp;
 use crate::core::protocol::EndpointSocket;
+use crate::edges::clock_change::ClockChange;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::watch::{Watch, WatchError};
 use crate::edges::{clock, harden, listen, project_file, supervisor};
@@ -131,6 +132,7 @@ pub async fn run_within(
     drop(endpoint);
     work.spawn(control::serve(broker.clone(), listeners.control, surface.clone(), stop.clone()));
     work.spawn(broker.clone().keep(stop.clone()));
+    work.spawn(heed_clocks(broker.clone(), stop.clone()));
     broker.watch_processes();
     let ahead = (broker.clone(), stop.clone());
     work.spawn(async move { ahead.1.run_until_cancelled(ahead.0.prefetch_recent()).await });
@@ -160,6 +162,30 @@ async fn watch(broker: Arc<Broker>, surface: Arc<Surface>, reload: Arc<Notify>, 
             () = reload.notified() => reread(&broker).await,
             () = stop.cancelled() => break,
         }
+    }
+}
+
+/// Plans renewals anew when the clock was set, when the machine was asleep, and when AWS says another time than was
+/// thought: timers stand still while the machine does.
+async fn heed_clocks(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut change = ClockChange::new();
+    if let Err(error) = &change {
+        tracing::warn!(%error, "after a sleep of the machine sessions are renewed only when somebody asks");
+    }
+    loop {
+        tokio::select! {
+            () = clock_changed(&mut change) => tracing::info!("the clock was set, or the machine was asleep"),
+            () = broker.sessions.clock().changed() => {}
+            () = stop.cancelled() => break,
+        }
+        broker.sessions.plan_anew();
+    }
+}
+
+async fn clock_changed(change: &mut std::io::Result<ClockChange>) {
+    match change {
+        Ok(change) => change.next().await,
+        Err(_) => std::future::pending().await,
     }
 }
 

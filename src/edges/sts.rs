@@ -17,8 +17,10 @@ use aws_sdk_sts::operation::assume_role::{AssumeRoleError, AssumeRoleOutput};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::aws_clock::AwsClock;
+use super::base_credentials;
 use super::keychain::Durable;
-use super::{base_credentials, clock};
+use crate::core::aws_clock::is_refused;
 use crate::core::catalog::{AccessRole, Source};
 use crate::core::credentials::SessionCredentials;
 use crate::core::issue::IssueError;
@@ -39,25 +41,34 @@ pub trait Issuer: Send + Sync + std::fmt::Debug {
 pub struct Sts {
     http: SharedHttpClient,
     keychain: Durable,
+    clock: AwsClock,
 }
 
 impl Sts {
-    /// STS through a client of [`super::https`]; base credentials may be in this keychain.
-    pub fn new(http: SharedHttpClient, keychain: Durable) -> Self {
-        Self { http, keychain }
+    /// STS through a client of [`super::https`]; base credentials may be in this keychain. What it says of the time
+    /// goes to `clock`, by which is signed.
+    pub fn new(http: SharedHttpClient, keychain: Durable, clock: AwsClock) -> Self {
+        Self { http, keychain, clock }
     }
 }
 
 impl Issuer for Sts {
     fn issue(&self, request: SessionRequest) -> Issuing {
-        let (http, keychain) = (self.http.clone(), self.keychain.clone());
-        Box::pin(async move { assume_role(http, &keychain, &request).await })
+        let Self { http, keychain, clock } = self.clone();
+        Box::pin(async move {
+            match assume_role(http.clone(), &keychain, &clock, &request).await {
+                // Its refusal said what time it is, and now that is what the next one is signed by.
+                Err(IssueError::Clock { .. }) => assume_role(http, &keychain, &clock, &request).await,
+                outcome => outcome,
+            }
+        })
     }
 }
 
 async fn assume_role(
     http: SharedHttpClient,
     keychain: &Durable,
+    clock: &AwsClock,
     request: &SessionRequest,
 ) -> Result<SessionCredentials, IssueError> {
     let role = &request.access_role;
@@ -71,6 +82,7 @@ async fn assume_role(
         .http_client(http)
         .region(region)
         .credentials_provider(base)
+        .time_source(clock.clone())
         .identity_cache(IdentityCache::no_cache())
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2)))
         .timeout_config(
@@ -97,10 +109,12 @@ async fn assume_role(
         .set_policy(role.session_policy.clone())
         .set_tags(none_if_empty(tags.collect()))
         .set_policy_arns(none_if_empty(policies.collect()))
+        .customize()
+        .interceptor(clock.clone())
         .send()
         .await
-        .map_err(|error| sorted(role, &error))?;
-    credentials(answer)
+        .map_err(|error| sorted(role, &error, clock.ahead()))?;
+    credentials(answer, clock.now())
 }
 
 fn none_if_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -127,13 +141,13 @@ async fn region(role: &AccessRole) -> Region {
     chain.region().await.unwrap_or(Region::from_static(of_partition))
 }
 
-fn credentials(answer: AssumeRoleOutput) -> Result<SessionCredentials, IssueError> {
+fn credentials(answer: AssumeRoleOutput, issued: Timestamp) -> Result<SessionCredentials, IssueError> {
     let malformed = || IssueError::Refused {
         code: "none".to_owned(),
         why: "its answer has no usable credentials".to_owned(),
     };
     let given = answer.credentials.ok_or_else(malformed)?;
-    let (issued, expires) = (clock::now(), Timestamp(given.expiration.secs()));
+    let expires = Timestamp(given.expiration.secs());
     let complete = [&given.access_key_id, &given.secret_access_key, &given.session_token]
         .iter()
         .all(|part| !part.is_empty());
@@ -149,7 +163,7 @@ fn credentials(answer: AssumeRoleOutput) -> Result<SessionCredentials, IssueErro
     ))
 }
 
-fn sorted(role: &AccessRole, error: &SdkError<AssumeRoleError>) -> IssueError {
+fn sorted(role: &AccessRole, error: &SdkError<AssumeRoleError>, ahead: Option<i64>) -> IssueError {
     let source_name = base_credentials::name(&role.source);
     let SdkError::ServiceError(refused) = error else {
         return IssueError::Network { why: base_credentials::words(error) };
@@ -163,6 +177,12 @@ fn sorted(role: &AccessRole, error: &SdkError<AssumeRoleError>) -> IssueError {
         "ExpiredToken" | "ExpiredTokenException" => IssueError::BaseCredentialsExpired { source_name, why },
         "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
             IssueError::Throttled { why }
+        }
+        // What STS says of signatures whose time it does not accept (AWS General Reference, Signature Version 4).
+        "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed" | "InvalidSignatureException"
+            if ahead.is_some_and(is_refused) =>
+        {
+            IssueError::Clock { ahead: ahead.unwrap_or_default(), why }
         }
         _ if refused.raw().status().is_server_error() => {
             IssueError::Network { why: format!("{code}: {why}") }

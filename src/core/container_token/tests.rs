@@ -53,6 +53,7 @@ fn token(stage: &str, life: TokenLife, until: Option<i64>) -> ContainerToken {
         matched,
         fallback: None,
         region: None,
+        request: RequestOnce::default(),
     };
     ContainerToken::new(new, &decision)
 }
