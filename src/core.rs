@@ -31,6 +31,7 @@ pub mod lease;
 pub mod line_diff;
 pub mod locked;
 pub mod long_term_keys;
+pub mod masking;
 pub mod moment;
 pub mod name;
 pub mod nearest;

@@ -1,5 +1,6 @@
 //! `brokerctl`: asks the daemon, and prints. It holds no credentials and links no AWS SDK.
 
+mod audit;
 mod aws_config;
 mod catalog_commands;
 mod client;
@@ -137,6 +138,8 @@ enum Command {
     Unlock,
     /// Drop every session, and take what is cached out of every keychain
     Forget(keeping::Forget),
+    /// Show who was given what, and who was refused and why
+    Audit(audit::Audit),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -168,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Lock => keeping::lock(),
         Command::Unlock => keeping::unlock(),
         Command::Forget(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

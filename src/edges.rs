@@ -3,6 +3,7 @@
 //! An edge may use the core, never a shell, and another edge only where one outside thing rests on another.
 
 pub mod atomic_file;
+pub mod audit_files;
 pub mod audit_log;
 pub mod aws_clock;
 pub mod aws_config_file;
@@ -25,6 +26,8 @@ pub mod process_end;
 pub mod project_file;
 pub mod random;
 pub mod repository;
+#[cfg(target_os = "linux")]
+pub mod screen_lock;
 pub mod settled;
 pub mod single;
 pub mod state_file;

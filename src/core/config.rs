@@ -15,6 +15,19 @@ const LISTEN: usize = 8;
 /// Against a list of none.
 const EXAMPLE: &str = "write listen = [\"127.0.0.1:9254\"], or leave the key out";
 
+/// The keys of the file.
+const KEYS: [&str; 9] = [
+    "listen",
+    "imds_v1",
+    "keychain",
+    "projects",
+    "hosts",
+    "idle_after",
+    "lock_on_screen_lock",
+    "audit",
+    "endpoint",
+];
+
 /// How long a session that nobody uses is renewed, where the file says nothing.
 const IDLE_AFTER: Duration = Duration::from_hours(1);
 
@@ -34,6 +47,25 @@ pub struct Config {
     pub keychain: KeychainSetting,
     /// A session that nobody used for this long is not renewed: 1 minute to 12 hours.
     pub idle_after: Duration,
+    /// Whether the lock of the screen locks brokerd too.
+    pub lock_on_screen_lock: bool,
+    /// How much of the audit log is kept.
+    pub audit: AuditKeeping,
+}
+
+/// How much of the audit log is kept: `[audit]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditKeeping {
+    /// A file is moved away before it would be longer, in bytes: 64 KiB to 1 GiB.
+    pub size: u64,
+    /// So many of those that were moved away are kept: 1 to 100.
+    pub keep: u32,
+}
+
+impl Default for AuditKeeping {
+    fn default() -> Self {
+        Self { size: 16 << 20, keep: 8 }
+    }
 }
 
 impl Default for Config {
@@ -45,6 +77,8 @@ impl Default for Config {
             hosts: Vec::new(),
             keychain: KeychainSetting::Auto,
             idle_after: IDLE_AFTER,
+            lock_on_screen_lock: false,
+            audit: AuditKeeping::default(),
         }
     }
 }
@@ -55,8 +89,7 @@ impl Config {
     /// The error has everything that is wrong, each fault with its place.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
         table::read(file, text, |root, findings| {
-            let keys = ["listen", "imds_v1", "keychain", "projects", "hosts", "idle_after", "endpoint"];
-            root.only(&keys, findings);
+            root.only(&KEYS, findings);
             if let Some(project) = root.array("projects", findings).first() {
                 project.wrong(
                     "roots to search are not supported by this version: a project is found when a \
@@ -78,6 +111,10 @@ impl Config {
                     .and_then(|value| read_keychain(value, findings))
                     .unwrap_or(default.keychain),
                 idle_after: root.parsed("idle_after", idle_after, findings).unwrap_or(default.idle_after),
+                lock_on_screen_lock: root
+                    .boolean("lock_on_screen_lock", findings)
+                    .unwrap_or(default.lock_on_screen_lock),
+                audit: read_audit(root, findings),
             }
         })
     }
@@ -175,6 +212,34 @@ fn read_keychain(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Keycha
     value.choice(&choices, findings)
 }
 
+/// `[audit]`: its `size` and how many files to `keep`.
+fn read_audit(root: Table<'_>, findings: &mut Findings<'_>) -> AuditKeeping {
+    let default = AuditKeeping::default();
+    let Some(audit) = root.table("audit", findings) else { return default };
+    audit.only(&["size", "keep"], findings);
+    let keep = audit.get("keep").and_then(|value| {
+        let keep = value.integer(findings)?;
+        let keep = u32::try_from(keep).ok().filter(|keep| (1..=100).contains(keep));
+        if keep.is_none() {
+            value.wrong("expected 1 to 100 files", None, findings);
+        }
+        keep
+    });
+    AuditKeeping {
+        size: audit.parsed("size", audit_size, findings).unwrap_or(default.size),
+        keep: keep.unwrap_or(default.keep),
+    }
+}
+
+/// `64KiB` to `1GiB`, in bytes.
+fn audit_size(text: &str) -> Result<u64, &'static str> {
+    const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let size = UNITS.iter().find_map(|(unit, bytes)| {
+        text.strip_suffix(unit)?.parse::<u32>().ok().and_then(|number| bytes.checked_mul(number.into()))
+    });
+    size.filter(|size| (64 << 10..=1 << 30).contains(size)).ok_or("expected 64KiB to 1GiB, such as \"16MiB\"")
+}
+
 fn idle_after(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if (Duration::from_mins(1)..=Duration::from_hours(12)).contains(&duration) {
@@ -202,6 +267,8 @@ mod tests {
             hosts: vec![],
             keychain: KeychainSetting::Auto,
             idle_after: Duration::from_hours(1),
+            lock_on_screen_lock: false,
+            audit: AuditKeeping { size: 16 * 1024 * 1024, keep: 8 },
         };
         assert_eq!(Config::default(), default);
         for text in [
@@ -220,6 +287,7 @@ mod tests {
     fn reads_every_key() {
         let text = "listen = [\"127.0.0.2:0\", \"[::1]:9254\"]\nimds_v1 = true\nhosts = \
          [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\n\
+         lock_on_screen_lock = true\naudit = { size = \"512KiB\", keep = 3 }\n\
          [endpoint.remote]\naddresses = [\"172.17.0.1:9254\", \"[fd00::1]:80\"]\n";
         assert_eq!(
             parse(text),
@@ -230,8 +298,26 @@ mod tests {
                 hosts: vec!["host.docker.internal".into(), "a-1".into()],
                 keychain: KeychainSetting::Fixed(Keychain::Keyutils),
                 idle_after: Duration::from_mins(5),
+                lock_on_screen_lock: true,
+                audit: AuditKeeping { size: 512 * 1024, keep: 3 },
             })
         );
+    }
+
+    #[test]
+    fn how_much_of_the_audit_log_is_kept_is_within_reason() {
+        for size in ["63KiB", "2GiB", "16", "16MB", "MiB", "-1MiB", "99999999999999GiB", "1.5MiB"] {
+            let error = parse(&format!("[audit]\nsize = \"{size}\"\n")).unwrap_err();
+            assert!(error.contains("2:8: `size`: expected 64KiB to 1GiB"), "{error}");
+        }
+        for keep in ["0", "101", "-1", "99999999999999999999"] {
+            let error = parse(&format!("[audit]\nkeep = {keep}\n")).unwrap_err();
+            assert!(error.starts_with("config.toml:2:8: `keep`: "), "{error}");
+        }
+        assert!(
+            parse("[audit]\nkeep = \"3\"\n").unwrap_err().contains("expected a whole number, found a string")
+        );
+        assert!(parse("[audit]\nsizes = 1\n").unwrap_err().contains("did you mean"));
     }
 
     #[test]

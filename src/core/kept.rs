@@ -114,7 +114,9 @@ mod tests {
             image: Image([1, 2, 3, 4, 5, 6]),
             caller: AuditedCaller {
                 process: ProcessId { pid: 5, start: 6 },
+                uid: Some(1000),
                 executable: None,
+                command: Vec::new(),
                 directory: "/shop".into(),
                 parents: Vec::new(),
             },

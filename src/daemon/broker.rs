@@ -157,7 +157,7 @@ impl Broker {
             federation: Federation::from_environment(),
             pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
-            audit: AuditLog::open(parts.directories.audit_file())?,
+            audit: AuditLog::open(parts.directories.audit_file(), parts.config.audit)?,
             tokenless: Tokenless::default(),
             started: clock::now(),
             user: user::name(),
@@ -283,10 +283,17 @@ impl Broker {
         };
         match session {
             Ok(session) => {
-                let (key, expires) = (session.credentials.access_key_id(), session.credentials.expires());
+                let expires = session.credentials.expires();
                 self.counts.issues.fetch_add(1, Ordering::Relaxed);
                 self.handed_out().note(&decision.config, expires);
-                let record = Record::issue(clock::now(), way, caller, decision, key, expires);
+                let record = Record::issue(
+                    clock::now(),
+                    way,
+                    caller,
+                    decision,
+                    &self.request(decision).session_name,
+                    &session.credentials,
+                );
                 self.audit.write(record.with_token(asking.token.clone()));
                 Ok((decision.clone(), session))
             }

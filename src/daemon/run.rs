@@ -14,10 +14,16 @@ use tokio_util::task::TaskTracker;
 use super::endpoint::{Endpoint, Kind};
 use super::places::Places;
 use super::{Broker, Limits, control, settings};
+#[cfg(target_os = "linux")]
+use crate::core::locked::LockedBy;
 use crate::core::moment::Timestamp;
 use crate::core::protocol::EndpointSocket;
 use crate::edges::clock_change::ClockChange;
 use crate::edges::control_socket::ControlSocket;
+#[cfg(target_os = "linux")]
+use crate::edges::screen_lock::{Screen, ScreenLock};
+#[cfg(target_os = "linux")]
+use crate::edges::user;
 use crate::edges::watch::{Watch, WatchError};
 use crate::edges::{clock, harden, listen, project_file, supervisor};
 
@@ -46,6 +52,8 @@ pub(super) struct Surface {
     troubles: Mutex<Vec<String>>,
     /// When a connection could not be accepted for the last time, and why.
     not_accepted: Mutex<Option<(Timestamp, String)>>,
+    /// Why nobody tells when the screen is locked, where that is asked for.
+    no_screen: Mutex<Option<String>>,
     nudged: Notify,
 }
 
@@ -67,6 +75,8 @@ impl Surface {
         {
             troubles.push(format!("connections could not be accepted, the last at {last}: {why}"));
         }
+        let no_screen = self.no_screen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        troubles.extend(no_screen.map(|why| format!("lock_on_screen_lock has no effect: {why}")));
         troubles
     }
 
@@ -83,6 +93,10 @@ impl Surface {
     /// The set of allowed projects is another now.
     pub(super) fn permissions_changed(&self) {
         self.nudged.notify_one();
+    }
+
+    fn set_no_screen(&self, why: Option<String>) {
+        *self.no_screen.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     fn set_troubles(&self, troubles: Vec<String>) {
@@ -113,6 +127,7 @@ pub async fn run_within(
         sockets,
         troubles: Mutex::default(),
         not_accepted: Mutex::default(),
+        no_screen: Mutex::default(),
         nudged: Notify::new(),
     });
     let work = TaskTracker::new();
@@ -133,6 +148,9 @@ pub async fn run_within(
     work.spawn(control::serve(broker.clone(), listeners.control, surface.clone(), stop.clone()));
     work.spawn(broker.clone().keep(stop.clone()));
     work.spawn(heed_clocks(broker.clone(), stop.clone()));
+    if broker.config.lock_on_screen_lock {
+        work.spawn(heed_screen(broker.clone(), surface.clone(), stop.clone()));
+    }
     broker.watch_processes();
     let ahead = (broker.clone(), stop.clone());
     work.spawn(async move { ahead.1.run_until_cancelled(ahead.0.prefetch_recent()).await });
@@ -180,6 +198,43 @@ async fn heed_clocks(broker: Arc<Broker>, stop: CancellationToken) {
         }
         broker.sessions.plan_anew();
     }
+}
+
+/// Locks brokerd with the screen, and unlocks what that locked. `status` says so where nobody tells of the screen: it was
+/// asked for, and does not happen.
+#[cfg(target_os = "linux")]
+async fn heed_screen(broker: Arc<Broker>, surface: Arc<Surface>, stop: CancellationToken) {
+    /// After a bus has gone, and where there is none yet, it is tried again in this time.
+    const AGAIN: Duration = Duration::from_secs(30);
+    let heeding = async {
+        loop {
+            match ScreenLock::listen(user::uid()).await {
+                Ok(mut screen) => {
+                    surface.set_no_screen(None);
+                    tracing::info!("locks with the screen");
+                    while let Some(said) = screen.next().await {
+                        let outcome = match said {
+                            Screen::Locked => broker.lock(LockedBy::Screen).await,
+                            Screen::Unlocked => broker.unlock(LockedBy::Screen).await,
+                        };
+                        if let Err(failure) = outcome {
+                            tracing::error!(%failure, "the lock of the screen");
+                        }
+                    }
+                    surface.set_no_screen(Some("its bus has gone".to_owned()));
+                }
+                Err(why) => surface.set_no_screen(Some(why)),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    stop.run_until_cancelled(heeding).await;
+}
+
+/// The same where this version is not told of the screen.
+#[cfg(not(target_os = "linux"))]
+async fn heed_screen(_: Arc<Broker>, surface: Arc<Surface>, _: CancellationToken) {
+    surface.set_no_screen(Some("this version is told of it on Linux only".to_owned()));
 }
 
 async fn clock_changed(change: &mut std::io::Result<ClockChange>) {

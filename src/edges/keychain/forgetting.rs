@@ -25,7 +25,7 @@ pub enum What {
 pub async fn forget(chosen: &Chosen, state: &Path, what: What) -> Forgotten {
     let mut forgotten = Forgotten::default();
     for (kind, worker) in keychains(chosen, &mut forgotten.troubles) {
-        let cache = [Item::cache(state), Item::cache_key(state)];
+        let cache = vec![Item::cache(state), Item::cache_key(state)];
         match worker.call(PATIENCE, move |keychain| remove(keychain, cache, what)).await {
             Ok(labels) => {
                 forgotten
@@ -80,8 +80,11 @@ fn keychains(chosen: &Chosen, troubles: &mut Vec<String>) -> Vec<(Kind, Worker)>
 }
 
 /// The labels of what was removed.
-fn remove(keychain: &mut dyn Keychain, cache: [Item; 2], what: What) -> Result<Vec<String>, KeychainError> {
-    let mut items = cache.to_vec();
+fn remove(
+    keychain: &mut dyn Keychain,
+    mut items: Vec<Item>,
+    what: What,
+) -> Result<Vec<String>, KeychainError> {
     if what == What::Everything {
         items.extend(keychain.items()?.into_iter().filter(|item| !item.is_cached()));
     }
