@@ -1,5 +1,6 @@
 //! `brokerctl`: asks the daemon, and prints. It holds no credentials and links no AWS SDK.
 
+mod audit;
 mod aws_config;
 mod browser;
 mod catalog_commands;
@@ -10,6 +11,7 @@ mod env;
 mod exec;
 mod explanation;
 mod failure;
+mod keeping;
 mod listeners;
 mod login;
 mod mfa;
@@ -132,6 +134,16 @@ enum Command {
     AwsConfig(aws_config::AwsConfig),
     /// Sign in to the AWS console, in a browser
     Console(console::Console),
+    /// Get a new session now, in place of the one that there is
+    Refresh(keeping::Refresh),
+    /// Drop every session, and give none until `unlock`
+    Lock,
+    /// Give sessions again
+    Unlock,
+    /// Drop every session, and take what is cached out of every keychain
+    Forget(keeping::Forget),
+    /// Show who was given what, and who was refused and why
+    Audit(audit::Audit),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -160,6 +172,11 @@ pub fn main() -> ExitCode {
         Command::CredentialProcess(wanted) => commands::credential_process(wanted),
         Command::AwsConfig(command) => command.run(),
         Command::Console(console) => console.run(),
+        Command::Refresh(command) => command.run(),
+        Command::Lock => keeping::lock(),
+        Command::Unlock => keeping::unlock(),
+        Command::Forget(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

@@ -11,6 +11,7 @@ mod endpoint;
 mod gathering;
 mod keeper;
 mod limits;
+mod locking;
 mod logins;
 mod main;
 mod named;
@@ -27,6 +28,7 @@ mod sessions;
 mod settings;
 mod tokenless;
 mod tokens;
+mod turns;
 mod watching;
 mod ways;
 

@@ -3,11 +3,14 @@
 //! An edge may use the core, never a shell, and another edge only where one outside thing rests on another.
 
 pub mod atomic_file;
+pub mod audit_files;
 pub mod audit_log;
+pub mod aws_clock;
 pub mod aws_config_file;
 pub mod base_credentials;
 pub mod catalog_file;
 pub mod clock;
+pub mod clock_change;
 pub mod control_socket;
 pub mod decision_log;
 pub mod directories;
@@ -26,6 +29,8 @@ pub mod project_file;
 pub mod project_search;
 pub mod random;
 pub mod repository;
+#[cfg(target_os = "linux")]
+pub mod screen_lock;
 pub mod settled;
 pub mod single;
 pub mod sources;

@@ -16,8 +16,10 @@ const RINGS: [(&str, &[&str]); 5] = [
         &[
             "core",
             "ctl",
+            "edges::audit_files",
             "edges::aws_config_file",
             "edges::catalog_file",
+            "edges::clock",
             "edges::directories",
             "edges::peer",
             "edges::random",

@@ -5,19 +5,21 @@
 //! keep their meaning.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Ancestor, Caller, ProcessId};
 use super::container_token::TokenId;
+use super::credentials::SessionCredentials;
 use super::decision::{Decision, Matched, Outcome};
+use super::masking::masked;
 use super::moment::Timestamp;
-use super::name::{App, ProfileName, RoleArn, Stage};
+use super::name::{App, ProfileName, RoleArn, SessionName, Stage};
 use super::refusal::Refusal;
 
-/// One line of the audit log. Command lines are left out: they may hold secrets.
+/// One line of the audit log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// When.
@@ -50,10 +52,16 @@ pub struct Record {
     /// The access key id that was handed out: CloudTrail names it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
+    /// The session's name, by which CloudTrail shows it from `AssumeRole` on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_name: Option<SessionName>,
     /// When what was handed out ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    /// Why nothing was handed out.
+    /// Why nothing was handed out, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same for programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
 }
@@ -155,8 +163,14 @@ pub struct AuditedCaller {
     /// The process.
     #[serde(flatten)]
     pub process: ProcessId,
+    /// The user whose it is; absent in lines of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
     /// Its executable.
     pub executable: Option<PathBuf>,
+    /// Its command line, without the secrets on it: see [`super::masking`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// Its directory.
     pub directory: PathBuf,
     /// The processes that started it, nearest first.
@@ -166,8 +180,7 @@ pub struct AuditedCaller {
 impl AuditedCaller {
     /// The file name of its executable.
     pub fn name(&self) -> String {
-        let name = self.executable.as_deref().and_then(|path| path.file_name());
-        name.map_or_else(|| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+        file_name(self.executable.as_deref())
     }
 }
 
@@ -187,12 +200,26 @@ pub struct AuditedParent {
     pub executable: Option<PathBuf>,
 }
 
+impl AuditedParent {
+    /// The file name of its executable.
+    pub fn name(&self) -> String {
+        file_name(self.executable.as_deref())
+    }
+}
+
+fn file_name(executable: Option<&Path>) -> String {
+    let name = executable.and_then(Path::file_name);
+    name.map_or_else(|| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 impl From<&Caller> for AuditedCaller {
     fn from(caller: &Caller) -> Self {
         let parents = caller.ancestors.iter();
         Self {
             process: caller.process.id,
+            uid: Some(caller.uid),
             executable: caller.process.executable.clone(),
+            command: caller.process.arguments.as_deref().map(masked).unwrap_or_default(),
             directory: caller.directory.clone(),
             parents: parents
                 .map(|Ancestor { process, .. }| AuditedParent {
@@ -205,18 +232,19 @@ impl From<&Caller> for AuditedCaller {
 }
 
 impl Record {
-    /// The record of credentials handed out.
+    /// The record of credentials handed out, of a session of this name.
     pub fn issue(
         time: Timestamp,
         way: Way,
         caller: Option<Arc<AuditedCaller>>,
         decision: &Decision,
-        access_key_id: &str,
-        expires: Timestamp,
+        session_name: &SessionName,
+        credentials: &SessionCredentials,
     ) -> Self {
         Self {
-            access_key_id: Some(access_key_id.to_owned()),
-            expires: Some(expires),
+            access_key_id: Some(credentials.access_key_id().to_owned()),
+            session_name: Some(session_name.clone()),
+            expires: Some(credentials.expires()),
             ..Self::decided(time, Event::Issue, way, caller, decision)
         }
     }
@@ -229,7 +257,11 @@ impl Record {
         decision: &Decision,
         refusal: Refusal,
     ) -> Self {
-        Self { refusal: Some(refusal), ..Self::decided(time, Event::Refusal, way, caller, decision) }
+        Self {
+            reason: Some(refusal.to_string()),
+            refusal: Some(refusal),
+            ..Self::decided(time, Event::Refusal, way, caller, decision)
+        }
     }
 
     /// The record of a refusal without a decision.
@@ -252,7 +284,9 @@ impl Record {
             profile: None,
             role: None,
             access_key_id: None,
+            session_name: None,
             expires: None,
+            reason: Some(refusal.to_string()),
             refusal: Some(refusal),
         }
     }
@@ -282,7 +316,9 @@ impl Record {
             profile: Some(decision.profile.name.clone()),
             role: Some(decision.access_role.role_arn.clone()),
             access_key_id: None,
+            session_name: None,
             expires: None,
+            reason: None,
             refusal: None,
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::aws_clock::Heard;
 use super::credentials::SessionCredentials;
 use super::mfa::{MfaHolder, MfaSession};
 use super::moment::Timestamp;
@@ -49,6 +50,8 @@ pub struct Cache {
     pub sessions: Vec<CachedSession>,
     /// What people have logged in to.
     pub logins: KeptLogins,
+    /// What AWS said of the time.
+    pub clock: Option<KeptClock>,
 }
 
 /// Logins: what gives base credentials without anybody being asked again.
@@ -69,6 +72,15 @@ struct StoredMfa<H, T> {
     session_token: T,
     issued: Timestamp,
     expires: Timestamp,
+}
+
+/// What AWS said of the time, which is good until the machine starts anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptClock {
+    /// The start of the machine.
+    pub boot: String,
+    /// What was heard.
+    pub heard: Heard,
 }
 
 /// A session, and what it was asked for with.
@@ -95,14 +107,16 @@ struct Stored<R, T> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<K, S, L, M> {
+struct Body<K, S, L, M, C> {
     token_keys: K,
     sessions: Vec<S>,
-    // A cache of an earlier version has neither.
+    // A cache of an earlier version has none of these.
     #[serde(default = "Vec::new")]
     sso: Vec<L>,
     #[serde(default = "Vec::new")]
     mfa: Vec<M>,
+    #[serde(default)]
+    clock: C,
 }
 
 /// A body as it is read.
@@ -111,6 +125,7 @@ type Written = Body<
     Stored<SessionRequest, Zeroizing<String>>,
     (SsoSession, SsoToken),
     StoredMfa<MfaHolder, Zeroizing<String>>,
+    Option<KeptClock>,
 >;
 
 impl Cache {
@@ -157,13 +172,13 @@ impl Cache {
         let mut bytes = Zeroizing::new(Vec::with_capacity(longest));
         bytes.extend(format!("{HEADER}{FORM}\n").into_bytes());
         // Writing to memory cannot fail, and none of these types has a form that JSON lacks.
-        let body = Body { token_keys: &self.token_keys, sessions: stored, sso, mfa };
+        let body = Body { token_keys: &self.token_keys, sessions: stored, sso, mfa, clock: &self.clock };
         let _ = serde_json::to_writer(&mut *bytes, &body);
         bytes
     }
 
-    /// Reads what [`Cache::to_bytes`] wrote. Sessions that have ended at `now` are left out.
-    pub fn parse(bytes: &[u8], now: Timestamp) -> Result<Self, CacheError> {
+    /// Reads what [`Cache::to_bytes`] wrote, sessions that have ended since included.
+    pub fn parse(bytes: &[u8]) -> Result<Self, CacheError> {
         let rest = bytes.strip_prefix(HEADER.as_bytes()).ok_or(CacheError::Foreign)?;
         let end = rest
             .iter()
@@ -179,11 +194,10 @@ impl Cache {
             // The words of the parser quote what they stumbled over.
             unreadable(&format!("line {}, column {}", error.line() + 1, error.column()))
         })?;
-        let sessions =
-            body.sessions.into_iter().filter(|session| session.expires > now).map(CachedSession::from);
-        let mfa = body.mfa.into_iter().filter(|session| session.expires > now).map(MfaSession::from);
-        let logins = KeptLogins { sso: body.sso, mfa: mfa.collect() };
-        Ok(Self { token_keys: body.token_keys, sessions: sessions.collect(), logins })
+        let sessions = body.sessions.into_iter().map(CachedSession::from).collect();
+        let mfa = body.mfa.into_iter().map(MfaSession::from).collect();
+        let logins = KeptLogins { sso: body.sso, mfa };
+        Ok(Self { token_keys: body.token_keys, sessions, logins, clock: body.clock })
     }
 }
 
@@ -325,6 +339,7 @@ mod tests {
                 sso: (0..count).map(|number| (sso_session(number), sso_token())).collect(),
                 mfa: (0..count).map(mfa).collect(),
             },
+            clock: None,
         }
     }
 
@@ -335,7 +350,7 @@ mod tests {
             assert!(bytes.capacity() >= bytes.len());
             let room = Zeroizing::new(Vec::<u8>::with_capacity(bytes.capacity())).capacity();
             assert_eq!(room, bytes.capacity(), "it did not grow");
-            let back = Cache::parse(&bytes, Timestamp(2000)).unwrap();
+            let back = Cache::parse(&bytes).unwrap();
             assert_eq!(back.sessions.len(), count);
             assert_eq!(back.token_keys, cache(0).token_keys);
             assert_eq!(back.logins.sso, cache(count).logins.sso);
@@ -361,23 +376,36 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_neither_written_nor_read() {
+    fn what_has_ended_is_not_written() {
         let cache = Cache { sessions: vec![session(1, 3000), session(2, 4000)], ..cache(0) };
-        let both = cache.to_bytes(Timestamp(2999));
-        assert_eq!(Cache::parse(&both, Timestamp(2999)).unwrap().sessions.len(), 2);
-        assert_eq!(Cache::parse(&both, Timestamp(3000)).unwrap().sessions.len(), 1);
-        let one = cache.to_bytes(Timestamp(3000));
-        assert_eq!(Cache::parse(&one, Timestamp(0)).unwrap().sessions.len(), 1);
+        for (now, left) in [(2999, 2), (3000, 1), (4000, 0)] {
+            let mut back = Cache::parse(&cache.to_bytes(Timestamp(now))).unwrap();
+            assert_eq!(back.sessions.len(), left);
+            back.forget_ended(Timestamp(3000));
+            assert_eq!(back.sessions.len(), left.min(1));
+        }
+    }
+
+    #[test]
+    fn what_aws_said_of_the_time_is_kept_and_may_be_missing() {
+        let mut clock = crate::core::aws_clock::AwsClock::default();
+        let boot = crate::core::moment::BootTime(7000);
+        clock.hear(Timestamp(100), crate::core::aws_clock::Reading { wall: Timestamp(9000), boot });
+        let kept = KeptClock { boot: "a-start".into(), heard: clock.heard().unwrap() };
+        let cache = Cache { clock: Some(kept.clone()), ..cache(0) };
+        assert_eq!(Cache::parse(&cache.to_bytes(Timestamp(0))).unwrap().clock, Some(kept));
+        let older = b"brokerd cache 1\n{\"token_keys\":null,\"sessions\":[]}";
+        assert_eq!(Cache::parse(older).unwrap().clock, None);
     }
 
     #[test]
     fn what_is_not_this_versions_cache_is_told_apart_and_not_quoted() {
-        let parse = |bytes: &[u8]| Cache::parse(bytes, Timestamp(0)).unwrap_err();
+        let parse = |bytes: &[u8]| Cache::parse(bytes).unwrap_err();
         for bytes in [&b""[..], b"my diary", b"BROKERD cache 1\n{}", &[0xff; 40]] {
             assert_eq!(parse(bytes), CacheError::Foreign);
         }
         let earlier = b"brokerd cache 1\n{\"token_keys\":null,\"sessions\":[]}";
-        assert!(Cache::parse(earlier, Timestamp(0)).unwrap().logins.sso.is_empty());
+        assert!(Cache::parse(earlier).unwrap().logins.sso.is_empty());
         assert_eq!(parse(b"brokerd cache 2\n{}"), CacheError::OtherForm { found: 2 });
         for bytes in [
             &b"brokerd cache "[..],

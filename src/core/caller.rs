@@ -64,6 +64,8 @@ impl fmt::Debug for Process {
 pub struct Caller {
     /// The process that asks.
     pub process: Process,
+    /// The user whose it is.
+    pub uid: u32,
     /// Its directory, checked to be the one that has this path here.
     pub directory: PathBuf,
     /// Its directory by number, to notice when it moves.

@@ -19,6 +19,22 @@ const ROOTS: usize = 64;
 /// Against a list of none.
 const EXAMPLE: &str = "write listen = [\"127.0.0.1:9254\"], or leave the key out";
 
+/// The keys of the file.
+const KEYS: [&str; 12] = [
+    "listen",
+    "imds_v1",
+    "keychain",
+    "projects",
+    "hosts",
+    "idle_after",
+    "lock_on_screen_lock",
+    "audit",
+    "sso_cache",
+    "mfa_process",
+    "mfa_session",
+    "endpoint",
+];
+
 /// How long a session that nobody uses is renewed, where the file says nothing.
 const IDLE_AFTER: Duration = Duration::from_hours(1);
 
@@ -51,6 +67,25 @@ pub struct Config {
     pub mfa_process: Vec<String>,
     /// How long one MFA code does: 15 minutes to 36 hours.
     pub mfa_session: Duration,
+    /// Whether the lock of the screen locks brokerd too.
+    pub lock_on_screen_lock: bool,
+    /// How much of the audit log is kept.
+    pub audit: AuditKeeping,
+}
+
+/// How much of the audit log is kept: `[audit]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditKeeping {
+    /// A file is moved away before it would be longer, in bytes: 64 KiB to 1 GiB.
+    pub size: u64,
+    /// So many of those that were moved away are kept: 1 to 100.
+    pub keep: u32,
+}
+
+impl Default for AuditKeeping {
+    fn default() -> Self {
+        Self { size: 16 << 20, keep: 8 }
+    }
 }
 
 impl Default for Config {
@@ -66,6 +101,8 @@ impl Default for Config {
             sso_cache_is_shared: false,
             mfa_process: Vec::new(),
             mfa_session: MFA_SESSION,
+            lock_on_screen_lock: false,
+            audit: AuditKeeping::default(),
         }
     }
 }
@@ -76,19 +113,7 @@ impl Config {
     /// The error has everything that is wrong, each fault with its place.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
         table::read(file, text, |root, findings| {
-            let keys = [
-                "listen",
-                "imds_v1",
-                "keychain",
-                "projects",
-                "hosts",
-                "idle_after",
-                "endpoint",
-                "sso_cache",
-                "mfa_process",
-                "mfa_session",
-            ];
-            root.only(&keys, findings);
+            root.only(&KEYS, findings);
             let default = Self::default();
             Self {
                 listen: root
@@ -109,6 +134,10 @@ impl Config {
                     .unwrap_or(default.sso_cache_is_shared),
                 mfa_process: read_command(root, findings),
                 mfa_session: root.parsed("mfa_session", mfa_session, findings).unwrap_or(default.mfa_session),
+                lock_on_screen_lock: root
+                    .boolean("lock_on_screen_lock", findings)
+                    .unwrap_or(default.lock_on_screen_lock),
+                audit: read_audit(root, findings),
             }
         })
     }
@@ -258,6 +287,34 @@ fn mfa_session(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `[audit]`: its `size` and how many files to `keep`.
+fn read_audit(root: Table<'_>, findings: &mut Findings<'_>) -> AuditKeeping {
+    let default = AuditKeeping::default();
+    let Some(audit) = root.table("audit", findings) else { return default };
+    audit.only(&["size", "keep"], findings);
+    let keep = audit.get("keep").and_then(|value| {
+        let keep = value.integer(findings)?;
+        let keep = u32::try_from(keep).ok().filter(|keep| (1..=100).contains(keep));
+        if keep.is_none() {
+            value.wrong("expected 1 to 100 files", None, findings);
+        }
+        keep
+    });
+    AuditKeeping {
+        size: audit.parsed("size", audit_size, findings).unwrap_or(default.size),
+        keep: keep.unwrap_or(default.keep),
+    }
+}
+
+/// `64KiB` to `1GiB`, in bytes.
+fn audit_size(text: &str) -> Result<u64, &'static str> {
+    const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let size = UNITS.iter().find_map(|(unit, bytes)| {
+        text.strip_suffix(unit)?.parse::<u32>().ok().and_then(|number| bytes.checked_mul(number.into()))
+    });
+    size.filter(|size| (64 << 10..=1 << 30).contains(size)).ok_or("expected 64KiB to 1GiB, such as \"16MiB\"")
+}
+
 fn idle_after(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if (Duration::from_mins(1)..=Duration::from_hours(12)).contains(&duration) {
@@ -289,6 +346,8 @@ mod tests {
             sso_cache_is_shared: false,
             mfa_process: vec![],
             mfa_session: Duration::from_hours(12),
+            lock_on_screen_lock: false,
+            audit: AuditKeeping { size: 16 * 1024 * 1024, keep: 8 },
         };
         assert_eq!(Config::default(), default);
         for text in [
@@ -309,6 +368,7 @@ mod tests {
          [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\n\
          projects = [\"~/work\", \"/srv\"]\n\
          sso_cache = \"shared\"\nmfa_process = [\"ykman\", \"code\"]\nmfa_session = \"36h\"\n\
+         lock_on_screen_lock = true\naudit = { size = \"512KiB\", keep = 3 }\n\
          [endpoint.remote]\naddresses = [\"172.17.0.1:9254\", \"[fd00::1]:80\"]\n";
         assert_eq!(
             parse(text),
@@ -323,8 +383,26 @@ mod tests {
                 sso_cache_is_shared: true,
                 mfa_process: vec!["ykman".into(), "code".into()],
                 mfa_session: Duration::from_hours(36),
+                lock_on_screen_lock: true,
+                audit: AuditKeeping { size: 512 * 1024, keep: 3 },
             })
         );
+    }
+
+    #[test]
+    fn how_much_of_the_audit_log_is_kept_is_within_reason() {
+        for size in ["63KiB", "2GiB", "16", "16MB", "MiB", "-1MiB", "99999999999999GiB", "1.5MiB"] {
+            let error = parse(&format!("[audit]\nsize = \"{size}\"\n")).unwrap_err();
+            assert!(error.contains("2:8: `size`: expected 64KiB to 1GiB"), "{error}");
+        }
+        for keep in ["0", "101", "-1", "99999999999999999999"] {
+            let error = parse(&format!("[audit]\nkeep = {keep}\n")).unwrap_err();
+            assert!(error.starts_with("config.toml:2:8: `keep`: "), "{error}");
+        }
+        assert!(
+            parse("[audit]\nkeep = \"3\"\n").unwrap_err().contains("expected a whole number, found a string")
+        );
+        assert!(parse("[audit]\nsizes = 1\n").unwrap_err().contains("did you mean"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use super::lasting::Lasting;
 use super::moment::Timestamp;
 use super::name::{App, ProfileName, Region, Stage};
 use super::refusal::Refusal;
+use super::session::RequestOnce;
 
 /// No token lasts longer, if it has an end at all.
 const LONGEST: Duration = Duration::from_hours(90 * 24);
@@ -255,6 +256,7 @@ impl ContainerToken {
             matched: self.matched,
             fallback: self.fallback.clone(),
             region: self.region.clone(),
+            request: RequestOnce::default(),
         })
     }
 

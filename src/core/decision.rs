@@ -16,6 +16,7 @@ use super::nearest::nearest;
 use super::pins::PinInquiry;
 use super::refusal::Refusal;
 use super::serverless::{Document, Finding, Inputs};
+use super::session::RequestOnce;
 use super::stage::{Cli, StageInquiry, stage};
 
 /// A project as it was found, not yet as it was allowed.
@@ -99,6 +100,8 @@ pub struct Decision {
     pub fallback: Option<String>,
     /// The region, where one is named.
     pub region: Option<Region>,
+    /// What STS is asked for it, once that was needed.
+    pub request: RequestOnce,
 }
 
 impl Decision {
@@ -253,6 +256,7 @@ fn steps(
         matched,
         fallback,
         region,
+        request: RequestOnce::default(),
     })
 }
 

@@ -13,6 +13,7 @@ use super::catalog::Catalog;
 use super::decision::{Decision, Matched, Outcome, Reason, usable};
 use super::name::{App, ProfileName, Region, Stage};
 use super::refusal::Refusal;
+use super::session::RequestOnce;
 
 /// What a process was given, and what it was and where when it was given it. It holds no secret: of the access role
 /// there is a digest only.
@@ -87,6 +88,7 @@ impl KeptDecision {
             matched: self.matched,
             fallback: self.fallback.clone(),
             region: self.region.clone(),
+            request: RequestOnce::default(),
         })
     }
 }
@@ -112,7 +114,9 @@ mod tests {
             image: Image([1, 2, 3, 4, 5, 6]),
             caller: AuditedCaller {
                 process: ProcessId { pid: 5, start: 6 },
+                uid: Some(1000),
                 executable: None,
+                command: Vec::new(),
                 directory: "/shop".into(),
                 parents: Vec::new(),
             },

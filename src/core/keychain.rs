@@ -71,6 +71,10 @@ pub struct Item {
     pub label: String,
 }
 
+/// What the accounts of caches begin with, and those of their keys.
+const CACHE_OF: &str = "cache of ";
+const CACHE_KEY_OF: &str = "cache key of ";
+
 impl Item {
     /// The service under which every item of brokerd is kept.
     pub const SERVICE: &'static str = "brokerd";
@@ -80,7 +84,7 @@ impl Item {
     pub fn cache(directory: &Path) -> Self {
         let directory = directory.display();
         Self {
-            account: format!("cache of {directory}"),
+            account: format!("{CACHE_OF}{directory}"),
             label: format!("brokerd: sessions kept for {directory}"),
         }
     }
@@ -89,9 +93,14 @@ impl Item {
     pub fn cache_key(directory: &Path) -> Self {
         let directory = directory.display();
         Self {
-            account: format!("cache key of {directory}"),
+            account: format!("{CACHE_KEY_OF}{directory}"),
             label: format!("brokerd: key of the sessions kept for {directory}"),
         }
+    }
+
+    /// Whether it can be done without: some daemon's cache, or the key of one. What else there is a person gave.
+    pub fn is_cached(&self) -> bool {
+        [CACHE_OF, CACHE_KEY_OF].iter().any(|begin| self.account.starts_with(begin))
     }
 
     /// Long-term AWS keys that a person gave, under a name.
@@ -120,5 +129,6 @@ mod tests {
         let items = [Item::cache(one), Item::cache(other), Item::cache_key(one), keys("work"), keys("home")];
         let accounts: std::collections::HashSet<_> = items.iter().map(|item| &item.account).collect();
         assert_eq!(accounts.len(), items.len());
+        assert_eq!(items.each_ref().map(Item::is_cached), [true, true, true, false, false]);
     }
 }

@@ -43,6 +43,15 @@ pub fn lease(issued: Timestamp, expires: Timestamp, now: Timestamp) -> Lease {
     }
 }
 
+/// The same where the wall clock has gone `stepped` seconds further than the one since the machine's start. Either it
+/// was set, or the machine itself stood still, as a virtual one that is paused does: a session that would have ended
+/// by then is low, so that it is served only where AWS cannot be asked which of the two it was.
+pub fn lease_in_doubt(issued: Timestamp, expires: Timestamp, now: Timestamp, stepped: i64) -> Lease {
+    let lease = lease(issued, expires, now);
+    let is_in_doubt = stepped > 0 && now.0.saturating_add(stepped) >= expires.0;
+    if is_in_doubt && lease != Lease::Expired { Lease::Low } else { lease }
+}
+
 /// Below what is left a session of this life is low. One that is short cannot have 25 minutes left for most of its life.
 fn least(life: Duration) -> Duration {
     if life >= LEAST * 2 { LEAST } else { life / 3 }
@@ -96,6 +105,22 @@ mod tests {
             let (issued, expires) = (Timestamp(0), Timestamp(life));
             assert_ne!(lease(issued, expires, Timestamp(low_from - 1)), Lease::Low, "{life}");
             assert_eq!(lease(issued, expires, Timestamp(low_from)), Lease::Low, "{life}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_ends_nothing_and_is_asked_about() {
+        let (issued, expires) = (Timestamp(1000), Timestamp(4600));
+        for (now, stepped, expected) in [
+            (1500, 0, Lease::Fresh),
+            (1500, 3099, Lease::Fresh),
+            (1500, 3100, Lease::Low),
+            (1500, -86_400, Lease::Fresh),
+            (3000, 7200, Lease::Low),
+            (4600, 7200, Lease::Expired),
+            (4600, -7200, Lease::Expired),
+        ] {
+            assert_eq!(lease_in_doubt(issued, expires, Timestamp(now), stepped), expected, "{now} {stepped}");
         }
     }
 

@@ -21,6 +21,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)))
     }
 
+    /// The moment `duration` earlier; stops at the end of the range.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)))
+    }
+
     /// How long it is from `now` until this moment; zero if it has passed.
     pub fn remaining(self, now: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(now.0)).unwrap_or(0))

@@ -4,6 +4,7 @@
 //! `brokerctl` say so instead of misunderstanding each other.
 
 mod explanation;
+mod keeping;
 mod logins;
 mod pinning;
 mod status;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::audit::Record;
 use super::keychain::Keychain;
+use super::locked::Lock;
 use super::long_term_keys::LongTermKeys;
 use super::mfa::MfaCode;
 use super::moment::Timestamp;
@@ -24,6 +26,7 @@ use super::name::{App, KeysName, Stage};
 use super::wanted::Wanted;
 
 pub use explanation::{AffectedProcess, Explanation, Permission, Verdict};
+pub use keeping::{Forgotten, KeychainItem, LockReply, Refreshed};
 pub use logins::{LoggedIn, LoginPage, LoginStatus, LoginTarget, MfaTaken};
 pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
 pub use status::{
@@ -198,6 +201,22 @@ pub enum Request {
         /// The code.
         code: MfaCode,
     },
+    /// A new session now, for what is named.
+    Refresh {
+        /// What is named.
+        wanted: Wanted,
+    },
+    /// Drop every session, and give none until [`Request::Unlock`].
+    Lock,
+    /// Give sessions again.
+    Unlock,
+    /// Drop every session, and take what is cached out of every keychain.
+    Forget {
+        /// What people gave to be kept too: keys and logins.
+        all: bool,
+    },
+    /// What people gave to be kept in a keychain.
+    DurableItems,
     /// End the daemon.
     Stop,
     /// Something that this version does not know.
@@ -226,6 +245,9 @@ pub enum Reply {
         config: PathBuf,
         /// Its application.
         app: App,
+        /// Until when what was handed out to it can be used.
+        #[serde(default)]
+        handed_out_until: Option<Timestamp>,
     },
     /// To [`Request::Stages`].
     Stages(StageChoices),
@@ -237,6 +259,9 @@ pub enum Reply {
     Affected {
         /// The processes.
         processes: Vec<AffectedProcess>,
+        /// Until when what was handed out can be used.
+        #[serde(default)]
+        handed_out_until: Option<Timestamp>,
     },
     /// To [`Request::CredentialProcess`] and [`Request::NamedCredentials`]: the document, ready to print.
     Credentials {
@@ -260,6 +285,9 @@ pub enum Reply {
     TokensRevoked {
         /// Those that were there.
         tokens: Vec<TokenStatus>,
+        /// Until when what was handed out can be used.
+        #[serde(default)]
+        handed_out_until: Option<Timestamp>,
     },
     /// To [`Request::AwsProfiles`], by application and stage.
     AwsProfiles {
@@ -282,6 +310,25 @@ pub enum Reply {
     KeysForgotten {
         /// Whether there were any.
         were_there: bool,
+        /// Until when what they signed for can be used.
+        #[serde(default)]
+        handed_out_until: Option<Timestamp>,
+    },
+    /// To [`Request::Refresh`].
+    Refreshed(Box<Refreshed>),
+    /// To [`Request::Lock`].
+    Locked(Box<LockReply>),
+    /// To [`Request::Unlock`].
+    Unlocked {
+        /// The lock that was on, if one was.
+        was: Option<Lock>,
+    },
+    /// To [`Request::Forget`].
+    Forgotten(Box<Forgotten>),
+    /// To [`Request::DurableItems`].
+    DurableItems {
+        /// The items.
+        items: Vec<KeychainItem>,
     },
     /// To [`Request::BeginLogin`].
     LoginBegun(Box<LoginPage>),

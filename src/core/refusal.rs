@@ -274,7 +274,7 @@ impl Refusal {
 
     /// Whether a login, an MFA code or an approval would help: exit code 4 of `brokerctl`.
     pub fn needs_person(&self) -> bool {
-        matches!(self, Self::Issue { why } if why.needs_login())
+        matches!(self, Self::Issue { why } if why.needs_login() || matches!(why, IssueError::Locked { .. }))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::failure::{Failure, Kind};
+use super::keeping::still_usable;
 use super::wanted::WantedOptions;
 use super::{client, explanation, listeners, paint, status as show};
 use crate::core::protocol::{Reply, Request};
@@ -74,13 +75,11 @@ pub(super) fn allow(path: &Path, app: Option<String>, worktrees: bool) -> Result
 }
 
 pub(super) fn deny(path: &Path) -> Result<(), Failure> {
-    let Reply::Denied { config, app } = client::ask(&Request::Deny { path: absolute(path)? })? else {
-        return Err(unexpected());
-    };
+    let reply = client::ask(&Request::Deny { path: absolute(path)? })?;
+    let Reply::Denied { config, app, handed_out_until } = reply else { return Err(unexpected()) };
     let mut out = anstream::stdout().lock();
     writeln!(out, "{} {} (application {app})", paint::bad("denied"), config.display())?;
-    writeln!(out, "credentials already handed out end by themselves, within their hour")?;
-    Ok(())
+    still_usable(&mut out, handed_out_until)
 }
 
 pub(super) fn credential_process(wanted: WantedOptions) -> Result<(), Failure> {
@@ -119,6 +118,7 @@ pub(super) fn paths() -> Result<(), Failure> {
         ("pins", directories.pins_file()),
         ("tokens", directories.tokens_file()),
         ("audit", directories.audit_file()),
+        ("locked", directories.locked_file()),
         ("control", directories.control_socket()),
         ("lock", directories.lock_file()),
     ] {

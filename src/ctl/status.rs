@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::{explanation, paint, pins};
+use crate::core::aws_clock::skew_sentence;
 use crate::core::decision::Matched;
 use crate::core::duration::format_duration;
 use crate::core::keychain::Keychain;
+use crate::core::locked::Lock;
 use crate::core::moment::Timestamp;
 use crate::core::protocol::{
     FoundStatus, KeychainChoice, KeychainStatus, ProjectStatus, SearchStatus, Status,
@@ -40,6 +42,17 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     }
     if let Some(search) = &status.search {
         writeln!(out, "{}", searched(search, status))?;
+    }
+    if let Some(lock) = &status.locked {
+        let Lock { since, by } = lock;
+        writeln!(
+            out,
+            "{} since {since}, by {by}: nothing is given; brokerctl unlock",
+            paint::bad("locked:")
+        )?;
+    }
+    if let Some(ahead) = status.clock_ahead {
+        writeln!(out, "{} {}", paint::note("clock:"), skew_sentence(ahead))?;
     }
     print_keychain(&status.keychain, status.now)?;
     for login in &status.logins {
@@ -82,7 +95,9 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     if status.projects.is_empty() {
         writeln!(out, "no project is allowed yet; in a project: brokerctl allow")?;
     } else {
-        table(&mut out, &status.projects, status.now)?;
+        // Sessions end by AWS's clock.
+        let aws_now = Timestamp(status.now.0 - status.clock_ahead.unwrap_or(0));
+        table(&mut out, &status.projects, aws_now)?;
     }
     print_found(&mut out, &status.found)?;
     if !status.pins.is_empty() {

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::commands::{print_json, unexpected};
 use super::failure::Failure;
+use super::keeping::still_usable;
 use super::status::brief;
 use super::wanted::WantedOptions;
 use super::{client, paint};
@@ -138,9 +139,8 @@ fn used(token: &TokenStatus, now: Timestamp) -> String {
 }
 
 fn revoke(id: Option<String>) -> Result<(), Failure> {
-    let Reply::TokensRevoked { tokens } = client::ask(&Request::RevokeTokens { id })? else {
-        return Err(unexpected());
-    };
+    let reply = client::ask(&Request::RevokeTokens { id })?;
+    let Reply::TokensRevoked { tokens, handed_out_until } = reply else { return Err(unexpected()) };
     let mut out = anstream::stdout().lock();
     for token in &tokens {
         writeln!(out, "{} token {} for {}.{}", paint::bad("revoked"), token.id, token.app, token.stage)?;
@@ -148,7 +148,7 @@ fn revoke(id: Option<String>) -> Result<(), Failure> {
     if tokens.is_empty() {
         writeln!(out, "there were no tokens")?;
     } else {
-        writeln!(out, "credentials already handed out end by themselves, within their hour")?;
+        still_usable(&mut out, handed_out_until)?;
     }
     Ok(())
 }

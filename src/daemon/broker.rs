@@ -1,7 +1,7 @@
 //! The broker: everything that a request may need, in one place.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::core::allowed::AllowedProject;
@@ -10,19 +10,22 @@ use crate::core::caller::{ProcessId, Unidentified};
 use crate::core::config::Config;
 use crate::core::decision::{Decision, Outcome};
 use crate::core::doors::Doors;
+use crate::core::handed_out::HandedOut;
 use crate::core::issue::IssueError;
+use crate::core::locked::Lock;
 use crate::core::moment::Timestamp;
 use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
 use crate::core::session::SessionRequest;
 use crate::core::token::{Sealer, TokenKey, TokenKeys};
 use crate::edges::audit_log::{AuditLog, AuditLogError};
+use crate::edges::aws_clock::AwsClock;
 use crate::edges::directories::Directories;
 use crate::edges::federation::Federation;
 use crate::edges::keychain::Chosen;
 use crate::edges::logins::Logins;
 use crate::edges::peer::Observer;
-use crate::edges::state_file::StateFileError;
+use crate::edges::state_file::{StateFile, StateFileError};
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, repository, user};
 
@@ -30,6 +33,7 @@ use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
 use super::discovery::Discovery;
 use super::keeper::Keeper;
+use super::locking::LockFile;
 use super::logins::Desk;
 use super::permissions::Permissions;
 use super::pins::Pins;
@@ -54,6 +58,8 @@ pub struct Parts {
     pub config: Config,
     /// What gives sessions.
     pub issuer: Arc<dyn Issuer>,
+    /// The clock by which they end.
+    pub clock: AwsClock,
     /// What keeps them.
     pub keychain: Chosen,
 }
@@ -61,7 +67,7 @@ pub struct Parts {
 /// Why a broker cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// The allowed projects or the pins cannot be read.
+    /// The allowed projects, the pins or the lock cannot be read.
     #[error(transparent)]
     StateFile(#[from] StateFileError),
     /// The audit log cannot be opened.
@@ -106,6 +112,9 @@ pub struct Broker {
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
     pub(super) tokenless: Tokenless,
+    pub(super) lock_file: LockFile,
+    lock: Mutex<Option<Lock>>,
+    handed_out: Mutex<HandedOut>,
     pub(super) started: Timestamp,
     pub(super) directories: Directories,
     user: String,
@@ -125,6 +134,12 @@ impl Broker {
     /// A broker of these parts.
     pub fn new(parts: Parts) -> Result<Self, BrokerError> {
         let observer = Arc::new(Observer::new()?);
+        let sessions = Sessions::new(parts.issuer.clone(), parts.clock, parts.config.idle_after);
+        let lock_file = LockFile::at(StateFile::at(parts.directories.locked_file()));
+        let lock = lock_file.read()?;
+        if let Some(lock) = lock {
+            sessions.shut(lock.since);
+        }
         Ok(Self {
             doors: Doors::new(parts.config.hosts.clone()),
             sealer: Sealer::new(
@@ -143,7 +158,10 @@ impl Broker {
             ),
             catalogs: Catalogs::new(parts.directories.catalog_file()),
             permissions: Permissions::read(parts.directories.allow_file())?,
-            sessions: Sessions::new(parts.issuer.clone(), parts.config.idle_after),
+            sessions,
+            lock_file,
+            lock: Mutex::new(lock),
+            handed_out: Mutex::default(),
             logins: parts.issuer.sts().map(|sts| sts.logins.clone()).unwrap_or_default(),
             issuer: parts.issuer,
             desk: Desk::default(),
@@ -152,7 +170,7 @@ impl Broker {
             federation: Federation::from_environment(),
             pins: Pins::read(parts.directories.pins_file())?,
             refusals: Refusals::default(),
-            audit: AuditLog::open(parts.directories.audit_file())?,
+            audit: AuditLog::open(parts.directories.audit_file(), parts.config.audit)?,
             tokenless: Tokenless::default(),
             started: clock::now(),
             user: user::name(),
@@ -179,8 +197,20 @@ impl Broker {
     }
 
     /// What STS is asked for, for a decision.
-    pub(super) fn request(&self, decision: &Decision) -> SessionRequest {
-        SessionRequest::new(&decision.access_role, &self.user, &decision.app, &decision.stage)
+    pub(super) fn request<'a>(&self, decision: &'a Decision) -> &'a Arc<SessionRequest> {
+        decision.request.get_or_make(|| {
+            SessionRequest::new(&decision.access_role, &self.user, &decision.app, &decision.stage)
+        })
+    }
+
+    /// The lock that is on, if one is.
+    pub(super) fn lock_now(&self) -> MutexGuard<'_, Option<Lock>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when what was handed out can be used.
+    pub(super) fn handed_out(&self) -> MutexGuard<'_, HandedOut> {
+        self.handed_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session of a decision, waiting at most `patience`.
@@ -190,7 +220,7 @@ impl Broker {
         patience: Duration,
     ) -> Result<Arc<Session>, IssueError> {
         self.keeper.first_answer().await;
-        self.sessions.get(&self.request(decision), Some(decision), patience).await
+        self.sessions.get(self.request(decision), Some(decision), patience).await
     }
 
     /// Begins to ask for what a process will want over IMDS in a moment.
@@ -199,19 +229,19 @@ impl Broker {
         if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result
             && decision.unserved(Way::Imds).is_none()
         {
-            self.sessions.begin(&self.request(decision), decision);
+            self.sessions.begin(self.request(decision), decision);
         }
     }
 
     /// Begins to ask for what will be served in a moment.
     pub(super) fn begin(&self, decision: &Arc<Decision>) {
-        self.sessions.begin(&self.request(decision), decision);
+        self.sessions.begin(self.request(decision), decision);
     }
 
     /// Begins to ask for what was decided before anybody needs it.
     pub(super) fn prefetch_for(&self, asking: &Asking) {
         if let Ok(decision) = &asking.outcome.result {
-            self.sessions.begin_ahead(&self.request(decision), decision);
+            self.sessions.begin_ahead(self.request(decision), decision);
         }
     }
 
@@ -238,7 +268,7 @@ impl Broker {
             }
             let source = decision.access_role.source.clone();
             if !failing.contains(&source)
-                && !self.sessions.fetch_ahead(&self.request(&decision), &decision, AHEAD).await
+                && !self.sessions.fetch_ahead(self.request(&decision), &decision, AHEAD).await
             {
                 failing.push(source);
             }
@@ -266,9 +296,17 @@ impl Broker {
         };
         match session {
             Ok(session) => {
-                let (key, expires) = (session.credentials.access_key_id(), session.credentials.expires());
+                let expires = session.credentials.expires();
                 self.counts.issues.fetch_add(1, Ordering::Relaxed);
-                let record = Record::issue(clock::now(), way, caller, decision, key, expires);
+                self.handed_out().note(&decision.config, expires);
+                let record = Record::issue(
+                    clock::now(),
+                    way,
+                    caller,
+                    decision,
+                    &self.request(decision).session_name,
+                    &session.credentials,
+                );
                 self.audit.write(record.with_token(asking.token.clone()));
                 Ok((decision.clone(), session))
             }
@@ -287,7 +325,7 @@ impl Broker {
         patience: Duration,
     ) -> Result<Arc<Session>, Refusal> {
         self.keeper.first_answer().await;
-        if let Some(session) = self.sessions.begin(&self.request(decision), decision) {
+        if let Some(session) = self.sessions.begin(self.request(decision), decision) {
             return Ok(session);
         }
         let session = self.session(decision, patience).await?;

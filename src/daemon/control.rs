@@ -17,6 +17,7 @@ use crate::core::catalog::Source;
 use crate::core::credential_process;
 use crate::core::decision;
 use crate::core::keychain::Item;
+use crate::core::locked::LockedBy;
 use crate::core::long_term_keys::LongTermKeys;
 use crate::core::name::{App, KeysName};
 use crate::core::pins::Reach;
@@ -24,7 +25,7 @@ use crate::core::protocol::{Line, MAX_REQUEST, PROTOCOL, Permission, Reply, Requ
 use crate::core::refusal::Refusal;
 use crate::core::serverless::{Finding, Inputs};
 use crate::edges::control_socket::{ControlSocket, peer_pid};
-use crate::edges::keychain::DurableError;
+use crate::edges::keychain::{DurableError, durable_items};
 use crate::edges::project_file::{self, ProjectFile};
 use crate::edges::state_file::StateFileError;
 use crate::edges::{clock, repository, trust};
@@ -85,6 +86,17 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(message: impl Into<String>, hint: Option<String>) -> Self {
         Self { message: message.into(), hint, needs_person: false }
+    }
+
+    /// The same, with what holds in spite of it.
+    pub(super) fn but(self, holds: &str) -> Self {
+        Self { message: format!("{holds}: {}", self.message), ..self }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -180,7 +192,10 @@ impl Control {
             Request::Unpin { path, everywhere } => {
                 Ok(Reply::Unpinned(Box::new(self.broker.unpin(known(asker)?, path, everywhere).await?)))
             }
-            Request::Affected => Ok(Reply::Affected { processes: self.broker.affected().await }),
+            Request::Affected => Ok(Reply::Affected {
+                processes: self.broker.affected().await,
+                handed_out_until: self.broker.handed_out_until(),
+            }),
             Request::CredentialProcess => self.credentials(known(asker)?).await,
             Request::NamedCredentials { wanted } => {
                 let parent = self.parent(known(asker)?)?;
@@ -204,7 +219,15 @@ impl Control {
             Request::ForgetKeys { name } => {
                 let were_there = self.broker.keeper.chosen.durable().remove(Item::keys(&name)).await?;
                 self.broker.sessions.forget_source(&Source::Keychain(name));
-                Ok(Reply::KeysForgotten { were_there })
+                let handed_out_until = self.broker.handed_out_until();
+                Ok(Reply::KeysForgotten { were_there, handed_out_until })
+            }
+            Request::Refresh { wanted } => self.broker.refresh(known(asker)?, &wanted).await,
+            Request::Lock => self.broker.lock(LockedBy::Person).await,
+            Request::Unlock => self.broker.unlock(LockedBy::Person).await,
+            Request::Forget { all } => Ok(self.broker.forget(all).await),
+            Request::DurableItems => {
+                Ok(Reply::DurableItems { items: durable_items(&self.broker.keeper.chosen).await })
             }
             Request::BeginLogin { target, by_code } => self.broker.begin_login(&target, by_code).await,
             Request::AwaitLogin { id } => self.broker.await_login(&id).await,
@@ -364,7 +387,9 @@ impl Control {
             .ok_or_else(|| Failure::new(format!("{} is not allowed anyway", config.display()), None))?;
         self.surface.permissions_changed();
         tracing::info!(app = %removed.app, config = %removed.config.display(), "denied");
-        Ok(Reply::Denied { config: removed.config, app: removed.app })
+        let now = broker.sessions.clock().now();
+        let handed_out_until = broker.handed_out().until(&config, now);
+        Ok(Reply::Denied { config: removed.config, app: removed.app, handed_out_until })
     }
 
     fn parent(&self, asker: ProcessId) -> Result<ProcessId, Failure> {

@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Broker;
-use crate::core::cache::{Cache, CacheError};
+use crate::core::cache::{Cache, CacheError, KeptClock};
 use crate::core::keychain::Item;
 use crate::core::moment::Timestamp;
-use crate::core::protocol::{KeychainChoice, KeychainStatus};
+use crate::core::protocol::{Forgotten, KeychainChoice, KeychainStatus};
 use crate::core::recent::Recent;
 use crate::core::token::TokenKey;
-use crate::edges::keychain::{Chosen, Contents, How, KeychainError, VaultError};
+use crate::edges::keychain::{self, Chosen, Contents, How, KeychainError, VaultError, What};
 use crate::edges::state_file::StateFile;
 use crate::edges::{clock, random};
 
@@ -220,7 +220,7 @@ impl Broker {
         let lost = match held {
             Contents::Nothing => None,
             Contents::Shut => Some("its key does not open it".to_owned()),
-            Contents::Text(text) => match Cache::parse(&text, clock::now()) {
+            Contents::Text(text) => match Cache::parse(&text) {
                 Ok(cache) => {
                     self.take_over(cache).await;
                     None
@@ -245,6 +245,12 @@ impl Broker {
     }
 
     async fn take_over(&self, mut cache: Cache) {
+        if let Some(KeptClock { boot, heard }) = cache.clock.take()
+            && boot == clock::boot_id()
+        {
+            self.sessions.clock().take_over(heard);
+        }
+        cache.forget_ended(self.sessions.clock().now());
         let now = clock::now();
         if let Some(keys) = cache.token_keys.take() {
             let own = self.sealer.keys();
@@ -262,6 +268,9 @@ impl Broker {
         self.logins.restore(cache.logins);
         tracing::info!(sessions = cache.sessions.len(), "sessions taken over from the keychain");
         self.keeper.lock().sessions = cache.sessions.len();
+        for used in cache.sessions.iter().filter(|session| session.last_used.is_some()) {
+            self.handed_out().note_earlier(used.credentials.expires());
+        }
         self.sessions.restore(cache.sessions);
     }
 
@@ -276,13 +285,16 @@ impl Broker {
         self.sealer.change(self.sealer.keys().at(now, TokenKey::new(random::bytes())));
         // What changes from here on is for the next time.
         let changes = self.keeper.lock().changes;
+        let aws = self.sessions.clock();
+        let clock = aws.heard().map(|heard| KeptClock { boot: clock::boot_id(), heard });
         let mut cache = Cache {
             token_keys: Some(self.sealer.keys()),
             sessions: self.sessions.kept(),
             logins: self.logins.kept(),
+            clock,
         };
-        cache.forget_ended(now);
-        match vault.write(cache.to_bytes(now), patience).await {
+        cache.forget_ended(aws.now());
+        match vault.write(cache.to_bytes(aws.now()), patience).await {
             Ok(()) => {
                 let mut state = self.keeper.lock();
                 (state.saved, state.sessions, state.trouble) = (Some(now), cache.sessions.len(), None);
@@ -294,6 +306,29 @@ impl Broker {
                 false
             }
         }
+    }
+
+    /// Writes everything to the keychain now, and says why that cannot be if so.
+    pub(super) async fn keep_now(&self, patience: Duration) -> Option<String> {
+        self.keeper.chosen.vault.as_ref()?;
+        self.keeper.note_change();
+        if self.save(patience).await {
+            return None;
+        }
+        let trouble = self.keeper.lock().trouble.clone();
+        Some(trouble.map_or_else(|| "it was not written".to_owned(), |trouble| trouble.message))
+    }
+
+    /// Drops every session, and takes what is kept out of every keychain. What comes after it is kept again.
+    pub(super) async fn forget_kept(&self, what: What) -> Forgotten {
+        let _turn = self.keeper.turn.lock().await;
+        self.sessions.clear();
+        let forgotten = keychain::forget(&self.keeper.chosen, self.directories.state(), what).await;
+        let mut state = self.keeper.lock();
+        // What it held is gone, and nothing of it is to be taken over or written again.
+        state.loaded |= forgotten.troubles.is_empty();
+        (state.kept, state.sessions, state.note) = (state.changes, 0, None);
+        forgotten
     }
 
     /// The stages that were used lately, for fetching them ahead.

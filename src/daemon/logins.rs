@@ -331,7 +331,7 @@ impl Broker {
         match self.issuer.present(request.clone(), code).await? {
             Presented::Kept { expires } => Ok(taken(expires, false)),
             Presented::Session(credentials) => {
-                let expires = self.put(&request, None, credentials);
+                let expires = self.put(&Arc::new(request), None, credentials);
                 Ok(taken(expires, true))
             }
         }
@@ -345,7 +345,7 @@ impl Broker {
         code: MfaCode,
     ) -> Result<Timestamp, IssueError> {
         let request = self.request(decision);
-        let credentials = self.issuer.issue_with_code(request.clone(), code).await?;
+        let credentials = self.issuer.issue_with_code((*request).clone(), code).await?;
         Ok(self.put(&request, Some(decision), credentials))
     }
 
@@ -356,7 +356,7 @@ impl Broker {
 
     fn put(
         &self,
-        request: &SessionRequest,
+        request: &Arc<SessionRequest>,
         decision: Option<&Arc<Decision>>,
         credentials: SessionCredentials,
     ) -> Timestamp {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Broker, BrokerError, Listeners, Parts, catalogs, run, settings};
 use crate::core::fault::Faults;
+use crate::edges::aws_clock::AwsClock;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::directories::{Directories, DirectoryError};
 use crate::edges::keychain::ChoiceError;
@@ -126,8 +127,9 @@ fn serve() -> Result<(), MainError> {
             mfa_process: config.mfa_process.clone(),
             mfa_session: config.mfa_session,
         };
-        let issuer = Arc::new(Sts::new(https, keychain.durable(), settings));
-        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
+        let clock = AwsClock::default();
+        let issuer = Arc::new(Sts::new(https, keychain.durable(), settings, clock.clone()));
+        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, clock, keychain })?);
         let (reload, stop) = signals()?;
         let shown: Vec<String> = listeners
             .endpoints

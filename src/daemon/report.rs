@@ -61,6 +61,8 @@ impl Broker {
             },
             keychain: self.keeper.status().await,
             logins: self.login_status(),
+            locked: *self.lock_now(),
+            clock_ahead: self.sessions.clock().ahead(),
             projects,
             search,
             found,
@@ -150,6 +152,7 @@ impl Broker {
             account: None,
             region: None,
             expires: None,
+            stale_since: None,
             safeguards_not_evaluated: 0,
             notes: Vec::new(),
             error: None,
@@ -167,15 +170,21 @@ impl Broker {
 
     fn fill(&self, row: &mut ProjectStatus, decision: &Decision) {
         let role = &decision.access_role.role_arn;
-        let (expires, failure) = self.sessions.state(&self.request(decision));
+        let state = self.sessions.state(self.request(decision));
         row.matched = Some(decision.matched);
         row.profile = Some(decision.profile.name.clone());
         row.role = Some(role.clone());
         row.account = Some(role.account().to_owned());
         row.region.clone_from(&decision.region);
-        row.expires = expires;
+        row.expires = state.expires;
         row.safeguards_not_evaluated = decision.profile.safeguards.len();
         row.notes.extend(decision.fallback.clone());
+        if let (Some(end), Some((_, since))) = (state.expires, &state.failing) {
+            row.notes
+                .push(format!("served stale: STS fails since {since}; this session is served until {end}"));
+            row.stale_since = Some(*since);
+        }
+        let failure = state.failing.map(|(error, _)| error);
         row.hint = failure.as_ref().and_then(IssueError::hint);
         row.error = failure.map(|error| error.to_string());
     }

@@ -12,9 +12,16 @@ use tokio_util::task::TaskTracker;
 use super::endpoint::{Endpoint, Kind};
 use super::places::Places;
 use super::{Broker, Limits, control, watching};
+#[cfg(target_os = "linux")]
+use crate::core::locked::LockedBy;
 use crate::core::moment::Timestamp;
 use crate::core::protocol::EndpointSocket;
+use crate::edges::clock_change::ClockChange;
 use crate::edges::control_socket::ControlSocket;
+#[cfg(target_os = "linux")]
+use crate::edges::screen_lock::{Screen, ScreenLock};
+#[cfg(target_os = "linux")]
+use crate::edges::user;
 use crate::edges::{clock, harden, listen};
 
 /// What has been given this long to end is left behind.
@@ -40,6 +47,8 @@ pub(super) struct Surface {
     troubles: Mutex<Vec<String>>,
     /// When a connection could not be accepted for the last time, and why.
     not_accepted: Mutex<Option<(Timestamp, String)>>,
+    /// Why nobody tells when the screen is locked, where that is asked for.
+    no_screen: Mutex<Option<String>>,
     nudged: Notify,
 }
 
@@ -61,6 +70,8 @@ impl Surface {
         {
             troubles.push(format!("connections could not be accepted, the last at {last}: {why}"));
         }
+        let no_screen = self.no_screen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        troubles.extend(no_screen.map(|why| format!("lock_on_screen_lock has no effect: {why}")));
         troubles
     }
 
@@ -82,6 +93,10 @@ impl Surface {
     /// Waits until the set of allowed projects may be another.
     pub(super) async fn nudged(&self) {
         self.nudged.notified().await;
+    }
+
+    fn set_no_screen(&self, why: Option<String>) {
+        *self.no_screen.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     pub(super) fn set_troubles(&self, troubles: Vec<String>) {
@@ -112,6 +127,7 @@ pub async fn run_within(
         sockets,
         troubles: Mutex::default(),
         not_accepted: Mutex::default(),
+        no_screen: Mutex::default(),
         nudged: Notify::new(),
     });
     let work = TaskTracker::new();
@@ -132,6 +148,10 @@ pub async fn run_within(
     work.spawn(control::serve(broker.clone(), listeners.control, surface.clone(), stop.clone()));
     work.spawn(broker.clone().keep(stop.clone()));
     work.spawn(broker.clone().renew_logins(stop.clone()));
+    work.spawn(heed_clocks(broker.clone(), stop.clone()));
+    if broker.config.lock_on_screen_lock {
+        work.spawn(heed_screen(broker.clone(), surface.clone(), stop.clone()));
+    }
     broker.watch_processes();
     let ahead = (broker.clone(), stop.clone());
     work.spawn(async move { ahead.1.run_until_cancelled(ahead.0.prefetch_recent()).await });
@@ -140,5 +160,66 @@ pub async fn run_within(
     stop.cancelled().await;
     if timeout(GRACE, work.wait()).await.is_err() {
         tracing::warn!("some connections did not end in time and are cut");
+    }
+}
+
+/// Plans renewals anew when the clock was set, when the machine was asleep, and when AWS says another time than was
+/// thought: timers stand still while the machine does.
+async fn heed_clocks(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut change = ClockChange::new();
+    if let Err(error) = &change {
+        tracing::warn!(%error, "after a sleep of the machine sessions are renewed only when somebody asks");
+    }
+    loop {
+        tokio::select! {
+            () = clock_changed(&mut change) => tracing::info!("the clock was set, or the machine was asleep"),
+            () = broker.sessions.clock().changed() => {}
+            () = stop.cancelled() => break,
+        }
+        broker.sessions.plan_anew();
+    }
+}
+
+/// Locks brokerd with the screen, and unlocks what that locked. `status` says so where nobody tells of the screen: it was
+/// asked for, and does not happen.
+#[cfg(target_os = "linux")]
+async fn heed_screen(broker: Arc<Broker>, surface: Arc<Surface>, stop: CancellationToken) {
+    /// After a bus has gone, and where there is none yet, it is tried again in this time.
+    const AGAIN: Duration = Duration::from_secs(30);
+    let heeding = async {
+        loop {
+            match ScreenLock::listen(user::uid()).await {
+                Ok(mut screen) => {
+                    surface.set_no_screen(None);
+                    tracing::info!("locks with the screen");
+                    while let Some(said) = screen.next().await {
+                        let outcome = match said {
+                            Screen::Locked => broker.lock(LockedBy::Screen).await,
+                            Screen::Unlocked => broker.unlock(LockedBy::Screen).await,
+                        };
+                        if let Err(failure) = outcome {
+                            tracing::error!(%failure, "the lock of the screen");
+                        }
+                    }
+                    surface.set_no_screen(Some("its bus has gone".to_owned()));
+                }
+                Err(why) => surface.set_no_screen(Some(why)),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    stop.run_until_cancelled(heeding).await;
+}
+
+/// The same where this version is not told of the screen.
+#[cfg(not(target_os = "linux"))]
+async fn heed_screen(_: Arc<Broker>, surface: Arc<Surface>, _: CancellationToken) {
+    surface.set_no_screen(Some("this version is told of it on Linux only".to_owned()));
+}
+
+async fn clock_changed(change: &mut std::io::Result<ClockChange>) {
+    match change {
+        Ok(change) => change.next().await,
+        Err(_) => std::future::pending().await,
     }
 }

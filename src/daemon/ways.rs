@@ -17,6 +17,7 @@ use crate::core::container;
 use crate::core::container_token::{self, ContainerToken, NewToken, TokenLife};
 use crate::core::credential_process;
 use crate::core::decision::Decision;
+use crate::core::issue::IssueError;
 use crate::core::moment::Timestamp;
 use crate::core::name::{App, Region, Stage};
 use crate::core::protocol::{AwsProfile, ExecAccess, ExecGrant, MadeToken, Reply, SecretText, TokenStatus};
@@ -52,6 +53,11 @@ impl Broker {
         let Named { asking, is_own } = self.decide_named(process, wanted).await?;
         match &asking.outcome.result {
             Ok(decision) => {
+                if let Some(since) = self.sessions.locked() {
+                    let refusal = Refusal::from(IssueError::Locked { since });
+                    self.refuse(way, &asking, &refusal);
+                    return Err(refusal.into());
+                }
                 let decision = decision.clone();
                 Ok((asking, decision, is_own))
             }
@@ -195,7 +201,10 @@ impl Broker {
         for token in &removed {
             tracing::info!(id = %token.id, "a token was revoked");
         }
-        Ok(Reply::TokensRevoked { tokens: removed.iter().map(|token| status(token, None)).collect() })
+        Ok(Reply::TokensRevoked {
+            tokens: removed.iter().map(|token| status(token, None)).collect(),
+            handed_out_until: self.handed_out_until(),
+        })
     }
 
     /// A URL that signs in to the AWS console.

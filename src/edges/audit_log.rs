@@ -11,6 +11,7 @@ use super::atomic_file::is_full;
 use super::clock;
 use super::line_file::{LineFile, LineFileError};
 use crate::core::audit::{Gap, Record};
+use crate::core::config::AuditKeeping;
 use crate::core::refusal::shell_word;
 
 /// Lines that wait for the disk at most. A disk that stands still must not stop the endpoint.
@@ -54,8 +55,8 @@ pub struct AuditLog {
 impl AuditLog {
     /// Opens the log for appending, mode 0600. A torn end, as a crash leaves it, is cut off and counted as lost.
     /// A full disk is no error: whoever needs credentials then gets them, and what is lost is counted.
-    pub fn open(path: PathBuf) -> Result<Self, AuditLogError> {
-        let (mut file, losses) = (LineFile::at(path), Arc::new(Losses::default()));
+    pub fn open(path: PathBuf, keeping: AuditKeeping) -> Result<Self, AuditLogError> {
+        let (mut file, losses) = (LineFile::at(path).rotated(keeping), Arc::new(Losses::default()));
         match file.mend() {
             Ok(torn) => note_torn(torn, &losses),
             Err(LineFileError::Unwritten { source, path }) if is_full(&source) => {
@@ -246,7 +247,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("audit.jsonl");
         for round in 0..2 {
-            let log = AuditLog::open(path.clone()).unwrap();
+            let log = AuditLog::open(path.clone(), AuditKeeping::default()).unwrap();
             (0..500).for_each(|number| log.write(record(round * 500 + number)));
             assert_eq!(log.lost(), 0);
             written(log);
@@ -292,7 +293,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("audit.jsonl");
         fs::write(&path, "{\"event\":\"issue\"}\n{\"event\":\"iss").unwrap();
-        let log = AuditLog::open(path.clone()).unwrap();
+        let log = AuditLog::open(path.clone(), AuditKeeping::default()).unwrap();
         assert_eq!(log.lost(), 1);
         written(log);
         let lines = lines(&path);
@@ -305,10 +306,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("audit.jsonl");
         fs::write(&path, vec![b'x'; 1024 * 1024]).unwrap();
-        let error = AuditLog::open(path.clone()).unwrap_err();
+        let error = AuditLog::open(path.clone(), AuditKeeping::default()).unwrap_err();
         assert!(error.hint().unwrap().contains(" mv "), "{error}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o622)).unwrap();
-        let error = AuditLog::open(path.clone()).unwrap_err();
+        let error = AuditLog::open(path.clone(), AuditKeeping::default()).unwrap_err();
         assert_eq!(error.hint(), Some(format!("chmod go-w {}", path.display())));
         assert!(error.to_string().contains("can be written by other users"), "{error}");
     }

@@ -5,12 +5,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::param::clock_ticks_per_second;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::core::aws_clock::Reading;
 use crate::core::moment::{BootTime, Timestamp};
 
 /// The present moment of the wall clock.
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// What both clocks show.
+pub fn reading() -> Reading {
+    Reading { wall: now(), boot: boot_now() }
 }
 
 /// The present moment since the machine's start, time asleep included.

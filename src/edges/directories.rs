@@ -105,6 +105,11 @@ impl Directories {
         self.state.join("keychain.json")
     }
 
+    /// Whether brokerd is locked.
+    pub fn locked_file(&self) -> PathBuf {
+        self.state.join("locked.json")
+    }
+
     /// Which stages were used lately.
     pub fn recent_file(&self) -> PathBuf {
         self.state.join("recent.json")

@@ -5,6 +5,7 @@
 
 mod choice;
 mod durable;
+mod forgetting;
 #[cfg(target_os = "linux")]
 mod keyutils;
 #[cfg(target_os = "macos")]
@@ -26,6 +27,7 @@ use crate::core::keychain::{Item, Keychain as Kind};
 
 pub use choice::{ChoiceError, Chosen, How, choose};
 pub use durable::{Durable, DurableError};
+pub use forgetting::{What, durable_items, forget};
 pub use vault::{Contents, Vault, VaultError};
 pub use worker::Worker;
 
@@ -104,6 +106,10 @@ pub trait Keychain: Send + std::fmt::Debug {
     fn write(&mut self, item: &Item, secret: &[u8]) -> Result<(), KeychainError>;
     /// Removes an item, and says whether there was one.
     fn remove(&mut self, item: &Item) -> Result<bool, KeychainError>;
+    /// The items that brokerd has in it; none where it cannot list them. Never asks the user to unlock anything.
+    fn items(&mut self) -> Result<Vec<Item>, KeychainError> {
+        Ok(Vec::new())
+    }
     /// Whether it can be used now. One that is there and locked is [`KeychainError::Locked`].
     fn probe(&mut self) -> Result<(), KeychainError>;
 }

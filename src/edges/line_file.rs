@@ -1,15 +1,16 @@
 //! A file of lines that only grows: after a crash, or where the disk is full, it has whole lines and no half one.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::atomic_file::PRIVATE;
 use super::disk::{Disk, disk};
 use super::trust;
+use crate::core::config::AuditKeeping;
 use crate::core::refusal::Refusal;
 
 /// More than is ever appended at once: what a crash has torn is within so many bytes of the end.
@@ -37,10 +38,13 @@ pub enum LineFileError {
     },
 }
 
-/// A file of lines. It is opened anew each time, so that one that was moved away is begun again.
+/// A file of lines. It stays open from one append to the next; one that was moved away meanwhile is begun again.
 #[derive(Debug)]
 pub(super) struct LineFile {
     path: PathBuf,
+    keeping: Option<AuditKeeping>,
+    /// The file as it was left.
+    open: Option<File>,
     /// What is known to have whole lines.
     whole: Option<Extent>,
 }
@@ -53,21 +57,54 @@ struct Extent {
     length: u64,
 }
 
+impl Extent {
+    fn of(found: &Metadata) -> Self {
+        Self { device: found.dev(), inode: found.ino(), length: found.len() }
+    }
+}
+
 impl LineFile {
     /// The file at `path`, which need not be there. Nothing is done yet.
     pub(super) fn at(path: PathBuf) -> Self {
-        Self { path, whole: None }
+        Self { path, keeping: None, open: None, whole: None }
+    }
+
+    /// The same, which is moved away before it is too long: to its name with `.1` after it, what was there to `.2`,
+    /// and so on.
+    pub(super) fn rotated(self, keeping: AuditKeeping) -> Self {
+        Self { keeping: Some(keeping), ..self }
     }
 
     /// Makes the file if it is not there, and cuts off what a crash has torn: how many lines that were.
     pub(super) fn mend(&mut self) -> Result<usize, LineFileError> {
-        self.open().map(|(_, _, torn)| torn)
+        let (file, _, torn) = self.locked()?;
+        self.let_go(file);
+        Ok(torn)
     }
 
     /// Appends lines, each with its newline, and waits until they are on disk: all or none. Gives how many torn
     /// ones were cut off before them.
     pub(super) fn append(&mut self, lines: &[u8]) -> Result<usize, LineFileError> {
-        let (mut file, before, torn) = self.open()?;
+        let (mut file, mut before, mut torn) = self.locked()?;
+        if let Some(keeping) = self.keeping
+            && before.length > 0
+            && before.length + lines.len() as u64 > keeping.size
+        {
+            match self.rotate(keeping.keep) {
+                Ok(()) => {
+                    // Closed only now: until the new one is ours, nobody may take the old one for it.
+                    let old = file;
+                    let more;
+                    (file, before, more) = self.locked()?;
+                    torn += more;
+                    drop(old);
+                }
+                // It goes on in the file that it has, however long.
+                Err(error) => {
+                    tracing::warn!(%error, path = %self.path.display(), "the file cannot be moved away")
+                }
+            }
+        }
         let written = disk().write(&mut file, lines).and_then(|()| disk().sync(&file));
         if let Err(source) = written {
             // If even this fails, the half line is cut off the next time.
@@ -75,6 +112,7 @@ impl LineFile {
             return Err(self.unwritten(source));
         }
         self.whole = Some(Extent { length: before.length + lines.len() as u64, ..before });
+        self.let_go(file);
         Ok(torn)
     }
 
@@ -82,8 +120,64 @@ impl LineFile {
         LineFileError::Unwritten { path: self.path.clone(), source }
     }
 
-    /// Opens the file, which is then ours alone until it is closed, with whole lines in it.
-    fn open(&mut self) -> Result<(File, Extent, usize), LineFileError> {
+    /// Keeps the file open, and lets others write.
+    fn let_go(&mut self, file: File) {
+        if flock(&file, FlockOperation::Unlock).is_ok() {
+            self.open = Some(file);
+        }
+    }
+
+    /// Moves the file away, and those that were moved away before one further; the oldest is lost. Each step leaves
+    /// every line in one file or another.
+    fn rotate(&self, keep: u32) -> io::Result<()> {
+        let numbered = |number: u32| numbered(&self.path, number);
+        // Each must be on disk before the next, or a power cut could keep the later one alone, which overwrites.
+        let move_away = |from: &Path, to: &Path| {
+            disk().rename(from, to)?;
+            self.path.parent().map_or(Ok(()), |directory| disk().sync_directory(directory))
+        };
+        for number in (1..keep).rev() {
+            match move_away(&numbered(number), &numbered(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        move_away(&self.path, &numbered(1))
+    }
+
+    /// The file, which is then ours alone until it is closed or let go, with whole lines in it.
+    fn locked(&mut self) -> Result<(File, Extent, usize), LineFileError> {
+        /// Others may move it away between our opening it and its being ours, but not for ever.
+        const TRIES: usize = 10;
+        if let Some(file) = self.open.take()
+            && flock(&file, FlockOperation::LockExclusive).is_ok()
+            && self.is_as_left(&file)
+            && let Some(whole) = self.whole
+        {
+            return Ok((file, whole, 0));
+        }
+        for _ in 1..TRIES {
+            let opened = self.opened()?;
+            if self.is_here(&opened.0) {
+                return Ok(opened);
+            }
+        }
+        self.opened()
+    }
+
+    /// Whether nobody changed an open file since we did, nor put another in its place.
+    fn is_as_left(&self, file: &File) -> bool {
+        let Ok(found) = file.metadata() else { return false };
+        self.whole == Some(Extent::of(&found)) && found.mode() & 0o777 == PRIVATE && self.is_here(file)
+    }
+
+    /// Whether an open file is the one that has this path.
+    fn is_here(&self, file: &File) -> bool {
+        let (Ok(open), Ok(here)) = (file.metadata(), std::fs::metadata(&self.path)) else { return false };
+        (open.dev(), open.ino()) == (here.dev(), here.ino())
+    }
+
+    fn opened(&self) -> Result<(File, Extent, usize), LineFileError> {
         let file = match disk().append_to(&self.path) {
             // Where it belongs to somebody else, that is what the person must know.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -111,12 +205,12 @@ impl LineFile {
         // Another daemon of this user may write here too.
         flock(file, FlockOperation::LockExclusive)?;
         let found = file.metadata()?;
-        let extent = Extent { device: found.dev(), inode: found.ino(), length: found.len() };
-        if self.whole == Some(extent) {
-            return Ok((extent, 0));
-        }
+        let extent = Extent::of(&found);
         if found.mode() & 0o077 != 0 {
             disk().set_mode(file, PRIVATE)?;
+        }
+        if self.whole == Some(extent) {
+            return Ok((extent, 0));
         }
         let (length, torn) = whole_lines(file, extent.length)?;
         if length < extent.length {
@@ -127,6 +221,13 @@ impl LineFile {
         self.path.parent().map_or(Ok(()), |directory| disk().sync_directory(directory))?;
         Ok((Extent { length, ..extent }, torn))
     }
+}
+
+/// The name of a file that was moved away so many times.
+pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 /// How far a file of this length has whole lines, and how many torn ones follow. A power cut may leave a hole of
@@ -150,7 +251,6 @@ fn whole_lines(file: &File, length: u64) -> io::Result<(u64, usize)> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::Path;
 
     use super::super::disk::crash::{self, Fault};
     use super::*;
@@ -316,6 +416,92 @@ mod tests {
         fs::rename(&file.path, place.path().join("old")).unwrap();
         file.append(b"two\n").unwrap();
         assert_eq!(content(&place), "two\n");
+    }
+
+    /// The lines of a log and of what was moved away of it, the oldest first.
+    fn all_lines(place: &Path) -> Vec<String> {
+        let path = place.join(NAME);
+        let files = (1..100).rev().map(|number| numbered(&path, number)).chain([path.clone()]);
+        let texts = files.filter_map(|file| fs::read_to_string(file).ok());
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn one_that_would_be_too_long_is_moved_away_and_the_oldest_is_lost() {
+        let place = tempfile::tempdir().unwrap();
+        let keeping = AuditKeeping { size: 40, keep: 3 };
+        let mut file = LineFile::at(place.path().join(NAME)).rotated(keeping);
+        for number in 0..23 {
+            file.append(format!("line {number:>4}\n").as_bytes()).unwrap();
+        }
+        let names: Vec<_> =
+            fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        let expected: Vec<_> = (8..23).map(|number| format!("line {number:>4}")).collect();
+        assert_eq!(all_lines(place.path()), expected);
+        for entry in fs::read_dir(place.path()).unwrap() {
+            assert_eq!(entry.unwrap().metadata().unwrap().mode() & 0o777, PRIVATE);
+        }
+        file.append(&[b'x'; 100]).unwrap();
+        assert_eq!(content(&place).len(), 100, "what is longer by itself is not cut");
+    }
+
+    #[test]
+    fn a_crash_while_files_are_moved_loses_no_line_but_the_oldest() {
+        let keeping = AuditKeeping { size: 20, keep: 3 };
+        let place = tempfile::tempdir().unwrap();
+        let begun = |place: &Path| LineFile::at(place.join(NAME)).rotated(keeping);
+        let mut file = begun(place.path());
+        for number in 0..5 {
+            file.append(format!("line {number:>4}\n").as_bytes()).unwrap();
+        }
+        let ((), record) = crash::record(place.path(), None, || {
+            begun(place.path()).append(b"line    5\nline    6\n").unwrap();
+        });
+        for call in 0..=record.len() {
+            for tree in record.aftermaths(call) {
+                let place = crash::made(&tree);
+                begun(place.path()).mend().unwrap();
+                let lines = all_lines(place.path());
+                for number in 0..5 {
+                    assert!(lines.contains(&format!("line {number:>4}")), "after {call} calls: {lines:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_moved_away_grows() {
+        let place = tempfile::tempdir().unwrap();
+        let mut file = LineFile::at(place.path().join(NAME)).rotated(AuditKeeping { size: 20, keep: 1 });
+        fs::create_dir(numbered(&place.path().join(NAME), 1)).unwrap();
+        for _ in 0..5 {
+            file.append(b"line line\n").unwrap();
+        }
+        assert_eq!(content(&place).len(), 50);
+    }
+
+    #[test]
+    fn daemons_that_write_one_file_may_each_move_it_away() {
+        let place = tempfile::tempdir().unwrap();
+        let keeping = AuditKeeping { size: 200, keep: 99 };
+        std::thread::scope(|scope| {
+            for writer in 0..3 {
+                let mut file = LineFile::at(place.path().join(NAME)).rotated(keeping);
+                scope.spawn(move || {
+                    for number in 0..100 {
+                        file.append(format!("{writer} {number}\n").as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        let lines = all_lines(place.path());
+        assert_eq!(lines.len(), 300);
+        for writer in 0..3 {
+            let own: Vec<_> =
+                lines.iter().filter_map(|line| line.strip_prefix(&format!("{writer} "))).collect();
+            assert_eq!(own, (0..100).map(|number| number.to_string()).collect::<Vec<_>>(), "in their order");
+        }
     }
 
     #[test]

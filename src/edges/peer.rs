@@ -177,7 +177,7 @@ impl Observer {
         if !is_unchanged(id, directory_id, image) {
             return Err(Unidentified::Changed);
         }
-        Ok(Caller { process, directory: path, directory_id, image, ancestors, sessions })
+        Ok(Caller { process, uid: self.uid, directory: path, directory_id, image, ancestors, sessions })
     }
 
     /// The environment of a process as it was at its start; `None` if it cannot be read or the process changed.

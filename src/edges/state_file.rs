@@ -110,6 +110,7 @@ pub(super) mod tests {
     use super::super::disk::crash;
     use super::*;
     use crate::core::allowed::AllowList;
+    use crate::core::locked::{Locked, LockedBy};
     use crate::core::moment::Timestamp;
     use crate::core::name::Stage;
     use crate::core::pins::PinList;
@@ -170,6 +171,13 @@ pub(super) mod tests {
         let mut recent = Recent::default();
         recent.note(Path::new("/shop/serverless.yml"), &Stage::parse("dev").unwrap(), Timestamp(1));
         survives("recent.json", [&recent, &Recent::default()]);
+    }
+
+    #[test]
+    fn a_crash_or_an_error_leaves_it_locked_or_not() {
+        let mut locked = Locked::default();
+        locked.lock(LockedBy::Person, Timestamp(5));
+        survives("locked.json", [&locked, &Locked::default()]);
     }
 
     #[test]

@@ -21,11 +21,11 @@ use aws_credential_types::Credentials;
 use aws_sdk_sts::config::IdentityCache;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::aws_clock::AwsClock;
 use super::keychain::Durable;
 use super::logins::Logins;
-use super::mfa_process;
 use super::sso::Sso;
-use super::{base_credentials, clock};
+use super::{base_credentials, mfa_process};
 use crate::core::catalog::{AccessRole, Source};
 use crate::core::credentials::SessionCredentials;
 use crate::core::issue::IssueError;
@@ -98,6 +98,7 @@ pub struct Sts {
     http: SharedHttpClient,
     keychain: Durable,
     settings: SigningSettings,
+    clock: AwsClock,
     /// The Identity Center.
     pub sso: Sso,
     /// What people have logged in to.
@@ -105,11 +106,17 @@ pub struct Sts {
 }
 
 impl Sts {
-    /// STS through a client of [`super::https`]; base credentials may be in this keychain.
-    pub fn new(http: SharedHttpClient, keychain: Durable, settings: SigningSettings) -> Self {
+    /// STS through a client of [`super::https`]; base credentials may be in this keychain. What it says of the time
+    /// goes to `clock`, by which is signed.
+    pub fn new(
+        http: SharedHttpClient,
+        keychain: Durable,
+        settings: SigningSettings,
+        clock: AwsClock,
+    ) -> Self {
         let logins = Logins::default();
         let sso = Sso::new(http.clone(), logins.clone(), &settings.home, settings.sso_cache_is_shared);
-        Self { http, keychain, settings, sso, logins }
+        Self { http, keychain, settings, clock, sso, logins }
     }
 }
 
@@ -162,6 +169,14 @@ struct StepCode<'a> {
 
 impl Sts {
     async fn assume(&self, request: &SessionRequest, code: Code<'_>) -> Result<Presented, IssueError> {
+        match self.try_to_assume(request, code).await {
+            // The refusal said what time it is, and now that is what the next one is signed by.
+            Err(IssueError::Clock { .. }) => self.try_to_assume(request, code).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn try_to_assume(&self, request: &SessionRequest, code: Code<'_>) -> Result<Presented, IssueError> {
         let role = &request.access_role;
         let first = role.via.first().unwrap_or(role);
         let config = self.config(role).await;
@@ -239,6 +254,7 @@ impl Sts {
             .http_client(self.http.clone())
             .region(region(role).await)
             .no_credentials()
+            .time_source(self.clock.clone())
             .identity_cache(IdentityCache::no_cache())
             .retry_config(
                 RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2)),
@@ -280,6 +296,7 @@ impl Sts {
                     .filter(|code| code.step == number)
                     .map(|code| (&code.serial, &*code.code)),
                 home: &self.settings.home,
+                clock: &self.clock,
             };
             let session = call.assume(step).await?;
             let secrets = session.reveal();
@@ -308,7 +325,7 @@ impl Sts {
         base: &Base,
         holder: &MfaHolder,
     ) -> Result<Credentials, IssueError> {
-        let session = match self.logins.mfa(holder, clock::now()) {
+        let session = match self.logins.mfa(holder, self.clock.now()) {
             Some(session) => session,
             None => self.new_mfa_session(request, config, base, holder).await?,
         };
@@ -326,7 +343,7 @@ impl Sts {
         holder: &MfaHolder,
     ) -> Result<Arc<SessionCredentials>, IssueError> {
         let _turn = self.logins.code_turn().await;
-        if let Some(session) = self.logins.mfa(holder, clock::now()) {
+        if let Some(session) = self.logins.mfa(holder, self.clock.now()) {
             return Ok(session);
         }
         let code = self.code(request, &holder.serial).await?;
@@ -350,6 +367,7 @@ impl Sts {
             &holder.serial,
             code,
             self.settings.mfa_session,
+            &self.clock,
         );
         let session = Arc::new(session.await?);
         tracing::info!(serial = %holder.serial, expires = %session.expires(), "MFA session");

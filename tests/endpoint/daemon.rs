@@ -15,6 +15,7 @@ use brokerd::core::moment::Timestamp;
 use brokerd::core::name::App;
 use brokerd::core::session::SessionRequest;
 use brokerd::daemon::{Broker, Limits, Listeners, Parts, run_within};
+use brokerd::edges::aws_clock::AwsClock;
 use brokerd::edges::control_socket::ControlSocket;
 use brokerd::edges::directories::Directories;
 use brokerd::edges::keychain::{Chosen, How};
@@ -177,6 +178,7 @@ impl Daemon {
                     directories: directories.clone(),
                     config,
                     issuer: Arc::new(StandIn),
+                    clock: AwsClock::default(),
                     keychain: Chosen::memory(How::Configured),
                 })
                 .unwrap(),

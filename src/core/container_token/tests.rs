@@ -37,7 +37,9 @@ fn token(stage: &str, life: TokenLife, until: Option<i64>) -> ContainerToken {
         until: until.map(Timestamp),
         made_by: Arc::new(AuditedCaller {
             process,
+            uid: Some(1000),
             executable: None,
+            command: Vec::new(),
             directory: "/shop".into(),
             parents: Vec::new(),
         }),
@@ -53,6 +55,7 @@ fn token(stage: &str, life: TokenLife, until: Option<i64>) -> ContainerToken {
         matched,
         fallback: None,
         region: None,
+        request: RequestOnce::default(),
     };
     ContainerToken::new(new, &decision)
 }

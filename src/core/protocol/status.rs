@@ -9,6 +9,7 @@ use super::{Explanation, LoginStatus, PinStatus};
 use crate::core::decision::Matched;
 use crate::core::fault::Fault;
 use crate::core::keychain::Keychain;
+use crate::core::locked::Lock;
 use crate::core::moment::Timestamp;
 use crate::core::name::{App, ProfileName, Region, RoleArn, Stage};
 
@@ -37,6 +38,13 @@ pub struct Status {
     /// The logins to IAM Identity Center.
     #[serde(default)]
     pub logins: Vec<LoginStatus>,
+    /// The lock, if it is on: nothing is given then.
+    #[serde(default)]
+    pub locked: Option<Lock>,
+    /// By how many seconds this machine's clock is ahead of AWS's, or behind where negative; absent where they agree
+    /// or nobody knows yet.
+    #[serde(default)]
+    pub clock_ahead: Option<i64>,
     /// Every allowed project, and each further stage of it that is in use.
     pub projects: Vec<ProjectStatus>,
     /// How the search of the configured roots went; absent where none is configured.
@@ -202,6 +210,9 @@ pub struct ProjectStatus {
     pub region: Option<Region>,
     /// When the session ends; absent while there is none.
     pub expires: Option<Timestamp>,
+    /// Since when calls for the next session fail, while this one is served.
+    #[serde(default)]
+    pub stale_since: Option<Timestamp>,
     /// Safeguards that nothing evaluates.
     pub safeguards_not_evaluated: usize,
     /// What must be said: a fall-back, a reading that is not the newest.

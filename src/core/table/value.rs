@@ -117,6 +117,15 @@ impl<'t> Value<'t> {
         Some(text.to_owned())
     }
 
+    /// A whole number; anything else, and one of more than 64 bits, is a fault.
+    pub(crate) fn integer(self, findings: &mut Findings<'_>) -> Option<i64> {
+        let DeValue::Integer(digits) = self.node.get_ref() else {
+            return self.or_mistyped(None, "a whole number", findings);
+        };
+        let number = integer(digits).and_then(|number| number.as_i64());
+        self.or_wrong(number, "the number is too large (64 bits at most)", findings)
+    }
+
     /// `true` or `false`; anything else is a fault.
     pub(crate) fn boolean(self, findings: &mut Findings<'_>) -> Option<bool> {
         self.or_mistyped(self.as_bool(), "true or false", findings)

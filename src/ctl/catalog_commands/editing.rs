@@ -7,8 +7,10 @@ use clap::Args;
 
 use crate::core::catalog_edit::{Edit, EditError, edit};
 use crate::core::line_diff::{DiffLine, diff};
+use crate::core::moment::Timestamp;
 use crate::core::protocol::{AffectedProcess, Reply, Request};
 use crate::ctl::failure::{Failure, Kind};
+use crate::ctl::keeping::still_usable;
 use crate::ctl::{client, paint};
 use crate::edges::catalog_file::{CatalogFile, CatalogFileError};
 use crate::edges::directories::Directories;
@@ -65,7 +67,7 @@ fn show(path: &Path, old: &str, new: &str) -> Result<(), Failure> {
 /// daemon from answering is only said.
 fn tell_affected() -> Result<(), Failure> {
     match client::ask(&Request::Affected) {
-        Ok(Reply::Affected { processes }) => print_affected(&processes),
+        Ok(Reply::Affected { processes, handed_out_until }) => print_affected(&processes, handed_out_until),
         Ok(_) | Err(Failure { kind: Kind::NotRunning, .. }) => Ok(()),
         Err(failure) => {
             anstream::eprintln!(
@@ -78,7 +80,7 @@ fn tell_affected() -> Result<(), Failure> {
     }
 }
 
-fn print_affected(processes: &[AffectedProcess]) -> Result<(), Failure> {
+fn print_affected(processes: &[AffectedProcess], until: Option<Timestamp>) -> Result<(), Failure> {
     if processes.is_empty() {
         return Ok(());
     }
@@ -92,7 +94,7 @@ fn print_affected(processes: &[AffectedProcess]) -> Result<(), Failure> {
         let AffectedProcess { pid, name, directory, app, stage, profile } = process;
         writeln!(out, "  pid {pid} ({name}) in {}: {app}.{stage}, profile {profile}", directory.display())?;
     }
-    Ok(())
+    still_usable(&mut out, until)
 }
 
 impl From<EditError> for Failure {

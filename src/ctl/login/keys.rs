@@ -10,6 +10,7 @@ use crate::core::name::KeysName;
 use crate::core::protocol::{Reply, Request};
 use crate::ctl::commands::unexpected;
 use crate::ctl::failure::Failure;
+use crate::ctl::keeping::still_usable;
 use crate::ctl::{client, paint, terminal};
 
 /// Nobody's keys are longer, in whatever form.
@@ -44,13 +45,12 @@ fn given() -> Result<LongTermKeys, Failure> {
 }
 
 pub(super) fn forget(name: &KeysName) -> Result<(), Failure> {
-    let Reply::KeysForgotten { were_there } = client::ask(&Request::ForgetKeys { name: name.clone() })?
-    else {
-        return Err(unexpected());
-    };
+    let reply = client::ask(&Request::ForgetKeys { name: name.clone() })?;
+    let Reply::KeysForgotten { were_there, handed_out_until } = reply else { return Err(unexpected()) };
     if !were_there {
         return Err(Failure::refused(format!("the keychain has no keys called {name}")));
     }
-    writeln!(anstream::stdout(), "{} the keys called {name}", paint::bad("removed"))?;
-    Ok(())
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{} the keys called {name}", paint::bad("removed"))?;
+    still_usable(&mut out, handed_out_until)
 }

@@ -99,13 +99,14 @@ impl Place {
             directories,
             config: Config::default(),
             issuer: Arc::new(Generous),
+            clock: crate::edges::aws_clock::AwsClock::default(),
             keychain: keychain.unwrap(),
         };
         Self { broker: Arc::new(Broker::new(parts).unwrap()), _home: home }
     }
 
     async fn session(&self, name: &str) -> String {
-        let session = self.broker.sessions.get(&request(name), None, LONG).await.unwrap();
+        let session = self.broker.sessions.get(&Arc::new(request(name)), None, LONG).await.unwrap();
         session.credentials.access_key_id().to_owned()
     }
 

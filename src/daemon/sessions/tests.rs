@@ -8,6 +8,8 @@ use super::*;
 use crate::core::catalog::AccessRole;
 use crate::core::decision::Matched;
 use crate::core::name::{App, RoleArn, SessionName, Stage};
+use crate::core::session::RequestOnce;
+use crate::edges::clock;
 use crate::edges::sts::Issuing;
 
 /// Answers when it is let, in the way it is told.
@@ -64,9 +66,13 @@ impl Issuer for HeldBack {
     }
 }
 
-fn request(name: &str) -> SessionRequest {
+fn sessions_of(sts: &Arc<HeldBack>, idle_after: Duration) -> Sessions {
+    Sessions::new(sts.clone(), AwsClock::default(), idle_after)
+}
+
+fn request(name: &str) -> Arc<SessionRequest> {
     let access_role = AccessRole::of(RoleArn::parse("arn:aws:iam::111111111111:role/deploy").unwrap());
-    SessionRequest { access_role, session_name: SessionName::parse(name).unwrap() }
+    Arc::new(SessionRequest { access_role, session_name: SessionName::parse(name).unwrap() })
 }
 
 fn a_decision() -> Arc<Decision> {
@@ -83,6 +89,7 @@ fn a_decision() -> Arc<Decision> {
         matched: Matched::Exact,
         fallback: None,
         region: None,
+        request: RequestOnce::default(),
     })
 }
 
@@ -93,7 +100,7 @@ const HOUR: Way = Way::Give { age: 0, life: 3600 };
 #[tokio::test]
 async fn a_thousand_callers_of_a_cold_role_make_one_call() {
     let sts = HeldBack::new(HOUR);
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     let callers: Vec<_> = (0..1000)
         .map(|_| {
             let sessions = sessions.clone();
@@ -113,7 +120,7 @@ async fn a_thousand_callers_of_a_cold_role_make_one_call() {
 #[tokio::test]
 async fn the_call_goes_on_when_its_first_caller_leaves() {
     let sts = HeldBack::new(HOUR);
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     assert_eq!(sessions.get(&request("one"), None, Duration::ZERO).await.unwrap_err(), IssueError::Pending);
     sts.let_go.add_permits(1);
     sessions.get(&request("one"), None, LONG).await.unwrap();
@@ -123,7 +130,7 @@ async fn the_call_goes_on_when_its_first_caller_leaves() {
 #[tokio::test]
 async fn a_panic_is_an_error_for_all_who_wait_and_the_next_call_is_new() {
     let sts = HeldBack::new(Way::Panic);
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     let other = sessions.clone();
     let waiting = tokio::spawn(async move { other.get(&request("one"), None, LONG).await });
     sts.let_go.add_permits(1);
@@ -139,18 +146,19 @@ async fn a_failure_is_remembered_for_a_while() {
     let denied = IssueError::AccessDenied { source_name: "x".into(), role: "y".into(), why: "z".into() };
     let sts = HeldBack::new(Way::Refuse(denied.clone()));
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     for _ in 0..20 {
         assert_eq!(sessions.get(&request("one"), None, LONG).await.unwrap_err(), denied);
     }
     assert_eq!(sts.calls(), 1);
-    assert_eq!(sessions.state(&request("one")), (None, Some(denied)));
+    let state = sessions.state(&request("one"));
+    assert_eq!((state.expires, state.failing.map(|(error, _)| error)), (None, Some(denied)));
 }
 
 #[tokio::test]
 async fn a_session_that_is_due_is_served_while_the_next_is_fetched() {
     let sts = HeldBack::new(Way::Give { age: 2000, life: 3600 });
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     sts.let_go.add_permits(1);
     assert_eq!(sessions.get(&request("one"), None, LONG).await.unwrap().credentials.access_key_id(), "ASIA1");
     let due = sessions.get(&request("one"), None, Duration::ZERO).await.unwrap();
@@ -165,9 +173,9 @@ async fn a_session_that_is_due_is_served_while_the_next_is_fetched() {
 async fn with_an_older(sts: &Arc<HeldBack>, left: i64) -> Sessions {
     let given = HeldBack::new(Way::Give { age: 3600 - left, life: 3600 });
     given.let_go.add_permits(1);
-    let earlier = Sessions::new(given, IDLE);
+    let earlier = sessions_of(&given, IDLE);
     earlier.get(&request("one"), None, LONG).await.unwrap();
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(sts, IDLE);
     sessions.restore(earlier.kept());
     sessions
 }
@@ -219,30 +227,30 @@ async fn what_has_25_minutes_left_is_served_at_once() {
 #[tokio::test]
 async fn an_expired_session_is_never_served() {
     let sts = HeldBack::new(Way::Give { age: 4000, life: 3600 });
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     sts.let_go.add_permits(1);
     let _ = sessions.get(&request("one"), None, LONG).await;
     sts.let_go.forget_permits(1);
     let outcome = sessions.get(&request("one"), None, Duration::ZERO).await;
     assert_eq!(outcome.unwrap_err(), IssueError::Pending);
-    assert_eq!(sessions.state(&request("one")).0, None);
+    assert_eq!(sessions.state(&request("one")).expires, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_in_use_is_renewed_at_about_half_its_life_and_another_forgotten_at_its_end() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     sessions.get(&request("used"), None, LONG).await.unwrap();
     assert_eq!(sts.calls(), 1);
     // Only the runtime's clock moves here, so what is renewed is renewed by the timer alone.
     tokio::time::sleep(Duration::from_mins(31)).await;
     assert_eq!(sts.calls(), 2);
 
-    let slot = |name: &str| sessions.lock().contains_key(&request(name));
+    let slot = |name: &str| sessions.lock().slots.contains_key(&request(name));
     sessions.get(&request("left"), None, LONG).await.unwrap();
-    sessions.lock().get_mut(&request("left")).unwrap().last_used = None;
-    sessions.lock().get_mut(&request("used")).unwrap().last_used = None;
+    sessions.lock().slots.get_mut(&request("left")).unwrap().last_used = None;
+    sessions.lock().slots.get_mut(&request("used")).unwrap().last_used = None;
     tokio::time::sleep(Duration::from_hours(2)).await;
     assert!(!slot("left") && !slot("used"));
     assert_eq!(sts.calls(), 3);
@@ -252,14 +260,14 @@ async fn a_session_in_use_is_renewed_at_about_half_its_life_and_another_forgotte
 async fn a_session_that_was_idle_is_not_renewed_and_comes_back_when_it_is_asked_for() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone(), Duration::from_mins(20));
+    let sessions = sessions_of(&sts, Duration::from_mins(20));
     for name in ["idle", "used"] {
         sessions.get(&request(name), None, LONG).await.unwrap();
     }
     // The wall clock stands still here, so that the use of one lies as far back as this says.
     let now = clock::now().0;
-    sessions.lock().get_mut(&request("idle")).unwrap().last_used = Some(Timestamp(now - 20 * 60));
-    sessions.lock().get_mut(&request("used")).unwrap().last_used = Some(Timestamp(now - 19 * 60));
+    sessions.lock().slots.get_mut(&request("idle")).unwrap().last_used = Some(Timestamp(now - 20 * 60));
+    sessions.lock().slots.get_mut(&request("used")).unwrap().last_used = Some(Timestamp(now - 19 * 60));
     tokio::time::sleep(Duration::from_mins(31)).await;
     assert_eq!(sts.calls(), 3, "one of the two");
     sessions.get(&request("idle"), None, LONG).await.unwrap();
@@ -270,11 +278,11 @@ async fn a_session_that_was_idle_is_not_renewed_and_comes_back_when_it_is_asked_
 async fn what_an_earlier_daemon_left_is_served_without_a_call_and_does_not_replace_what_there_is() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
-    let earlier = Sessions::new(sts.clone(), IDLE);
+    let earlier = sessions_of(&sts, IDLE);
     for name in ["one", "two"] {
         earlier.get(&request(name), None, LONG).await.unwrap();
     }
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     let own = sessions.get(&request("two"), None, LONG).await.unwrap();
     assert_eq!(own.credentials.access_key_id(), "ASIA3");
     sessions.restore(earlier.kept());
@@ -289,9 +297,9 @@ async fn what_an_earlier_daemon_left_is_served_without_a_call_and_does_not_repla
 async fn what_an_earlier_daemon_left_that_is_due_is_served_and_renewed() {
     let sts = HeldBack::new(Way::Give { age: 2000, life: 3600 });
     sts.let_go.add_permits(1);
-    let earlier = Sessions::new(sts.clone(), IDLE);
+    let earlier = sessions_of(&sts, IDLE);
     earlier.get(&request("one"), None, LONG).await.unwrap();
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     sessions.restore(earlier.kept());
     let session = sessions.get(&request("one"), None, Duration::ZERO).await.unwrap();
     assert_eq!(session.credentials.access_key_id(), "ASIA1");
@@ -303,7 +311,7 @@ async fn what_an_earlier_daemon_left_that_is_due_is_served_and_renewed() {
 async fn what_was_fetched_ahead_is_not_renewed_unless_somebody_uses_it() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     let decision = a_decision();
     sessions.fetch_ahead(&request("one"), &decision, LONG).await;
     sessions.fetch_ahead(&request("one"), &decision, LONG).await;
@@ -319,9 +327,9 @@ async fn what_was_fetched_ahead_is_not_renewed_unless_somebody_uses_it() {
 async fn what_is_due_is_not_fetched_ahead() {
     let sts = HeldBack::new(Way::Give { age: 3000, life: 3600 });
     sts.let_go.add_permits(1);
-    let earlier = Sessions::new(sts.clone(), IDLE);
+    let earlier = sessions_of(&sts, IDLE);
     earlier.get(&request("one"), None, LONG).await.unwrap();
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     let kept = earlier.kept().into_iter().map(|kept| CachedSession { last_used: None, ..kept }).collect();
     drop(earlier);
     sessions.restore(kept);
@@ -335,26 +343,29 @@ async fn what_is_due_is_not_fetched_ahead() {
 async fn sessions_of_keys_that_were_replaced_are_dropped() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone(), IDLE);
-    let mut other = request("one");
+    let sessions = sessions_of(&sts, IDLE);
+    let mut other = (*request("one")).clone();
     other.access_role.source = Source::Environment;
+    let other = Arc::new(other);
     for request in [&request("one"), &other] {
         sessions.get(request, None, LONG).await.unwrap();
     }
     sessions.forget_source(&Source::Environment);
-    assert!(sessions.state(&other).0.is_none() && sessions.state(&request("one")).0.is_some());
+    assert!(sessions.state(&other).expires.is_none() && sessions.state(&request("one")).expires.is_some());
 }
 
 #[tokio::test]
 async fn a_role_that_the_catalog_drops_takes_its_sessions_along() {
     let sts = HeldBack::new(HOUR);
     sts.let_go.add_permits(1);
-    let sessions = Sessions::new(sts.clone(), IDLE);
+    let sessions = sessions_of(&sts, IDLE);
     sessions.get(&request("one"), None, LONG).await.unwrap();
     let with = "[profiles.x.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
     let path = std::path::Path::new("catalog.toml");
     sessions.retain(&Catalog::parse(path, with).unwrap());
-    assert!(sessions.state(&request("one")).0.is_some());
+    assert!(sessions.state(&request("one")).expires.is_some());
     sessions.retain(&Catalog::default());
-    assert!(sessions.state(&request("one")).0.is_none());
+    assert!(sessions.state(&request("one")).expires.is_none());
 }
+
+mod times;

@@ -16,7 +16,7 @@ use crate::edges::state_file::{StateFile, StateFileError};
 /// All probes together take no longer.
 const PROBES: Duration = Duration::from_secs(2);
 /// What `auto` tries, the best first.
-const CANDIDATES: [Kind; 3] = [Kind::Macos, Kind::SecretService, Kind::Keyutils];
+pub(super) const CANDIDATES: [Kind; 3] = [Kind::Macos, Kind::SecretService, Kind::Keyutils];
 
 /// How a keychain came to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +171,7 @@ fn remember(directories: &Directories, kind: Kind, now: Timestamp) {
     }
 }
 
-fn open(kind: Kind) -> Result<Box<dyn Keychain>, KeychainError> {
+pub(super) fn open(kind: Kind) -> Result<Box<dyn Keychain>, KeychainError> {
     match kind {
         #[cfg(target_os = "linux")]
         Kind::SecretService => Ok(Box::<super::secret_service::SecretService>::default()),

@@ -56,6 +56,20 @@ impl Open {
         if locked { Err(KeychainError::Locked) } else { Ok(()) }
     }
 
+    /// Every item of brokerd, those of collections that are locked included.
+    fn items(&self) -> Result<Vec<Item>, KeychainError> {
+        let found = self.service.search_items(HashMap::from([("service", Item::SERVICE)]));
+        let found = found.map_err(|error| refused(&error))?;
+        let mut items = Vec::new();
+        for each in found.unlocked.iter().chain(&found.locked) {
+            let mut attributes = each.get_attributes().map_err(|error| refused(&error))?;
+            if let Some(account) = attributes.remove("username") {
+                items.push(Item { account, label: each.get_label().map_err(|error| refused(&error))? });
+            }
+        }
+        Ok(items)
+    }
+
     fn is_locked(&self) -> Result<bool, KeychainError> {
         let collection = self.service.get_default_collection().map_err(|error| match error {
             secret_service::Error::NoResult => KeychainError::NoCollection,
@@ -94,6 +108,10 @@ impl Keychain for SecretService {
 
     fn remove(&mut self, item: &Item) -> Result<bool, KeychainError> {
         self.call(|open| open.check(item).and_then(|()| open.ring.remove(item)))
+    }
+
+    fn items(&mut self) -> Result<Vec<Item>, KeychainError> {
+        self.call(Open::items)
     }
 
     fn probe(&mut self) -> Result<(), KeychainError> {

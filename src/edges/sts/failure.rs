@@ -5,9 +5,11 @@ use std::time::Duration;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::core::aws_clock::is_refused;
 use crate::core::duration::format_duration;
 use crate::core::issue::IssueError;
 use crate::core::name::MfaSerial;
+use crate::edges::aws_clock::AwsClock;
 use crate::edges::base_credentials;
 
 /// What was asked for.
@@ -17,6 +19,8 @@ pub(super) struct Asked<'a> {
     pub(super) duration: Duration,
     /// The MFA device whose code was with it.
     pub(super) serial: Option<&'a MfaSerial>,
+    /// What AWS says of the time.
+    pub(super) clock: &'a AwsClock,
 }
 
 pub(super) fn sorted<E>(asked: &Asked<'_>, error: &SdkError<E, HttpResponse>) -> IssueError
@@ -46,6 +50,12 @@ where
         }
         "ValidationError" if why.contains("DurationSeconds") => {
             IssueError::TooLong { role: asked.role.to_owned(), asked: format_duration(asked.duration), why }
+        }
+        // What STS says of signatures whose time it does not accept (AWS General Reference, Signature Version 4).
+        "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed" | "InvalidSignatureException"
+            if asked.clock.ahead().is_some_and(is_refused) =>
+        {
+            IssueError::Clock { ahead: asked.clock.ahead().unwrap_or_default(), why }
         }
         _ if refused.raw().status().is_server_error() => {
             IssueError::Network { why: format!("{code}: {why}") }

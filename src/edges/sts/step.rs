@@ -11,8 +11,8 @@ use aws_sdk_sts::config::SharedCredentialsProvider;
 use aws_sdk_sts::types::{Credentials as Given, PolicyDescriptorType, Tag};
 use zeroize::Zeroizing;
 
+use super::expanded;
 use super::failure::{self, Asked};
-use super::{clock, expanded};
 use crate::core::base_profile::RoleStep;
 use crate::core::catalog::AccessRole;
 use crate::core::credentials::SessionCredentials;
@@ -21,6 +21,7 @@ use crate::core::mfa::MfaCode;
 use crate::core::moment::Timestamp;
 use crate::core::name::{ExternalId, MfaSerial};
 use crate::core::session::SessionRequest;
+use crate::edges::aws_clock::AwsClock;
 
 /// The longest session that one role may get of another (AWS IAM user guide, "Role chaining").
 const CHAINED: Duration = Duration::from_hours(1);
@@ -81,6 +82,8 @@ pub(super) struct Call<'a> {
     pub(super) is_chained: bool,
     pub(super) code: Option<(&'a MfaSerial, &'a MfaCode)>,
     pub(super) home: &'a Path,
+    /// What hears the time of each answer.
+    pub(super) clock: &'a AwsClock,
 }
 
 impl Call<'_> {
@@ -110,6 +113,7 @@ impl Call<'_> {
             role: step.role_arn,
             duration,
             serial: self.code.map(|(serial, _)| serial),
+            clock: self.clock,
         };
         let seconds = i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
         let policy = step.role.and_then(|role| role.session_policy.clone());
@@ -120,19 +124,19 @@ impl Call<'_> {
         let token_file = step.role.and_then(|role| role.web_identity_token_file.as_deref());
         if let Some(file) = token_file {
             let token = self.token(file).await?;
-            let call = client(self.config, None).assume_role_with_web_identity();
+            let call = client(self.config, None, self.clock).assume_role_with_web_identity();
             let call =
                 call.role_arn(step.role_arn).role_session_name(step.session_name).duration_seconds(seconds);
             let call = call.web_identity_token(token.as_str()).set_policy(policy).set_policy_arns(policies);
             let answer = call.send().await.map_err(|error| failure::sorted(&asked, &error))?;
-            return credentials(answer.credentials);
+            return credentials(answer.credentials, self.clock);
         }
         let none = BTreeMap::new();
         let tags = step.role.map_or(&none, |role| &role.session_tags).iter();
         let tags = tags.filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok());
         let transitive = step.role.map(|role| role.transitive_tags.clone()).unwrap_or_default();
         let identity = step.role.and_then(|role| role.source_identity.as_ref()).map(ToString::to_string);
-        let mut call = client(self.config, self.signer)
+        let mut call = client(self.config, self.signer, self.clock)
             .assume_role()
             .role_arn(step.role_arn)
             .role_session_name(step.session_name)
@@ -147,7 +151,7 @@ impl Call<'_> {
             call = call.serial_number(serial.as_str()).token_code(code.reveal());
         }
         let answer = call.send().await.map_err(|error| failure::sorted(&asked, &error))?;
-        credentials(answer.credentials)
+        credentials(answer.credentials, self.clock)
     }
 
     /// The token of an identity provider, as it is now.
@@ -176,19 +180,20 @@ pub(super) async fn session_token(
     serial: &MfaSerial,
     code: &MfaCode,
     duration: Duration,
+    clock: &AwsClock,
 ) -> Result<SessionCredentials, IssueError> {
-    let asked = Asked { signed_by, role: serial.as_str(), duration, serial: Some(serial) };
-    let call = client(config, Some(keys))
+    let asked = Asked { signed_by, role: serial.as_str(), duration, serial: Some(serial), clock };
+    let call = client(config, Some(keys), clock)
         .get_session_token()
         .serial_number(serial.as_str())
         .token_code(code.reveal());
     let call = call.duration_seconds(i32::try_from(duration.as_secs()).unwrap_or(i32::MAX));
     let answer = call.send().await.map_err(|error| failure::sorted(&asked, &error))?;
-    credentials(answer.credentials)
+    credentials(answer.credentials, clock)
 }
 
-fn client(config: &SdkConfig, signer: Option<&Credentials>) -> Client {
-    let mut builder = aws_sdk_sts::config::Builder::from(config);
+fn client(config: &SdkConfig, signer: Option<&Credentials>, clock: &AwsClock) -> Client {
+    let mut builder = aws_sdk_sts::config::Builder::from(config).interceptor(clock.clone());
     builder.set_credentials_provider(signer.map(|signer| SharedCredentialsProvider::new(signer.clone())));
     Client::from_conf(builder.build())
 }
@@ -197,13 +202,13 @@ fn none_if_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-fn credentials(given: Option<Given>) -> Result<SessionCredentials, IssueError> {
+fn credentials(given: Option<Given>, clock: &AwsClock) -> Result<SessionCredentials, IssueError> {
     let malformed = || IssueError::Refused {
         code: "none".to_owned(),
         why: "its answer has no usable credentials".to_owned(),
     };
     let given = given.ok_or_else(malformed)?;
-    let (issued, expires) = (clock::now(), Timestamp(given.expiration.secs()));
+    let (issued, expires) = (clock.now(), Timestamp(given.expiration.secs()));
     let complete = [&given.access_key_id, &given.secret_access_key, &given.session_token]
         .iter()
         .all(|part| !part.is_empty());
