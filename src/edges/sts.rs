@@ -55,13 +55,7 @@ impl Sts {
 impl Issuer for Sts {
     fn issue(&self, request: SessionRequest) -> Issuing {
         let Self { http, keychain, clock } = self.clone();
-        Box::pin(async move {
-            match assume_role(http.clone(), &keychain, &clock, &request).await {
-                // Its refusal said what time it is, and now that is what the next one is signed by.
-                Err(IssueError::Clock { .. }) => assume_role(http, &keychain, &clock, &request).await,
-                outcome => outcome,
-            }
-        })
+        Box::pin(async move { assume_role(http, &keychain, &clock, &request).await })
     }
 }
 
@@ -82,7 +76,7 @@ async fn assume_role(
         .http_client(http)
         .region(region)
         .credentials_provider(base)
-        .time_source(clock.clone())
+        .time_source(clock.signing())
         .identity_cache(IdentityCache::no_cache())
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2)))
         .timeout_config(
