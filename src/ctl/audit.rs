@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::paint;
-use crate::core::audit::{Event, Gap, Record};
+use crate::core::audit::{AuditedParent, Event, Gap, Record};
 use crate::core::duration::parse_duration;
 use crate::core::moment::Timestamp;
 use crate::core::name::App;
@@ -148,7 +148,7 @@ fn print_record(out: &mut impl Write, record: &Record) -> Result<(), Failure> {
         writeln!(out, "{}", row(&time, "issued", &stage, &profile, &what))?;
     }
     if let Some(caller) = &record.caller {
-        let parents: Vec<String> = caller.parents.iter().map(|parent| parent.name()).collect();
+        let parents: Vec<String> = caller.parents.iter().map(AuditedParent::name).collect();
         let under =
             if parents.is_empty() { String::new() } else { format!(", under {}", parents.join(" < ")) };
         let mut command = caller.command.join(" ");

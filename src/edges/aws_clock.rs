@@ -21,8 +21,7 @@ use crate::core::moment::Timestamp;
 /// A move of AWS's clock by more than this is worth planning anew.
 const WORTH: i64 = 5;
 
-/// AWS's clock. As an interceptor of an SDK client it hears the `Date` of each answer, refusals included; as its time
-/// source it lets the client sign by AWS's clock where this machine's is wrong.
+/// AWS's clock. As an interceptor of an SDK client it hears the `Date` of each answer, refusals included.
 #[derive(Clone)]
 pub struct AwsClock {
     known: Arc<Mutex<Known>>,
@@ -88,6 +87,11 @@ impl AwsClock {
         }
     }
 
+    /// What a client signs by that is made now.
+    pub fn signing(&self) -> SigningClock {
+        SigningClock { ahead: self.ahead().unwrap_or(0) }
+    }
+
     /// Waits until AWS says another time than was thought.
     pub async fn changed(&self) {
         self.changed.notified().await;
@@ -117,12 +121,18 @@ impl Intercept for AwsClock {
     }
 }
 
-impl TimeSource for AwsClock {
+/// AWS's clock for one client of the SDK. By how much this machine's differs is fixed when it is made: what the client
+/// hears later it corrects by itself, and must not be told twice.
+#[derive(Debug, Clone, Copy)]
+pub struct SigningClock {
+    ahead: i64,
+}
+
+impl TimeSource for SigningClock {
     fn now(&self) -> SystemTime {
         let now = SystemTime::now();
-        let ahead = self.ahead().unwrap_or(0);
-        let off = Duration::from_secs(ahead.unsigned_abs());
-        let right = if ahead > 0 { now.checked_sub(off) } else { now.checked_add(off) };
+        let off = Duration::from_secs(self.ahead.unsigned_abs());
+        let right = if self.ahead > 0 { now.checked_sub(off) } else { now.checked_add(off) };
         right.unwrap_or(now)
     }
 }

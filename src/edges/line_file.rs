@@ -101,7 +101,7 @@ impl LineFile {
                 }
                 // It goes on in the file that it has, however long.
                 Err(error) => {
-                    tracing::warn!(%error, path = %self.path.display(), "the file cannot be moved away")
+                    tracing::warn!(%error, path = %self.path.display(), "the file cannot be moved away");
                 }
             }
         }

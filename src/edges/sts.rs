@@ -169,14 +169,6 @@ struct StepCode<'a> {
 
 impl Sts {
     async fn assume(&self, request: &SessionRequest, code: Code<'_>) -> Result<Presented, IssueError> {
-        match self.try_to_assume(request, code).await {
-            // The refusal said what time it is, and now that is what the next one is signed by.
-            Err(IssueError::Clock { .. }) => self.try_to_assume(request, code).await,
-            outcome => outcome,
-        }
-    }
-
-    async fn try_to_assume(&self, request: &SessionRequest, code: Code<'_>) -> Result<Presented, IssueError> {
         let role = &request.access_role;
         let first = role.via.first().unwrap_or(role);
         let config = self.config(role).await;
@@ -254,7 +246,7 @@ impl Sts {
             .http_client(self.http.clone())
             .region(region(role).await)
             .no_credentials()
-            .time_source(self.clock.clone())
+            .time_source(self.clock.signing())
             .identity_cache(IdentityCache::no_cache())
             .retry_config(
                 RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2)),

@@ -9,13 +9,24 @@ import http.client
 import json
 import re
 import threading
+import time
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 CREDENTIAL = re.compile(r"Credential=([^/,]+)/")
 # What a client reads from the headers of an object's answer.
 OF_OBJECTS = ("ETag", "Last-Modified", "Content-Range", "Accept-Ranges", "x-amz-bucket-region")
+
+
+EXPIRATION = re.compile(rb"<Expiration>([^<]+)</Expiration>")
+TOO_SKEWED = (
+    b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+    b"<Code>SignatureDoesNotMatch</Code><Message>Signature expired: it is now earlier than the time minus 5 min.</Message>"
+    b"</Error><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
+)
 
 
 class Failure(enum.Enum):
@@ -59,6 +70,9 @@ class Call:
     access_key: str
     role: str
     session_name: str = ""
+    # When it was signed, and when it came by AWS's clock, in seconds.
+    signed: float = 0.0
+    aws: float = 0.0
     form: dict = field(default_factory=dict)
 
 
@@ -76,6 +90,9 @@ class Sts:
         self._given = []
         self._failures = {}
         self._gates = {}
+        # By how many seconds AWS's clock is ahead of this machine's. Signatures that are five minutes off are refused then,
+        # and what is given lives by it.
+        self.clock_off = 0
         self._server = within(lambda: ThreadingHTTPServer(("127.0.0.1", 0), self._handler()))
         self._server.daemon_threads = True
         # Twenty clients at once must not wait for a retransmitted SYN.
@@ -118,6 +135,14 @@ class Sts:
         """The AssumeRole calls so far, those that failed included."""
         return self.calls("AssumeRole", role)
 
+    def now(self):
+        """AWS's clock."""
+        return time.time() + self.clock_off
+
+    def signed_at(self, role):
+        """Of each AssumeRole call of a role when it was signed, and when it was by AWS's clock."""
+        return [(call.signed, call.aws) for call in self.assumed(role)]
+
     def role_of(self, access_key):
         """Which role's session an access key belongs to; None for one that was not given here."""
         with self._lock:
@@ -154,6 +179,11 @@ class Sts:
             with self._lock:
                 self._sessions[key] = session
 
+    def _moved(self, found):
+        """An end by moto's clock, by AWS's."""
+        end = datetime.strptime(found[1].decode()[:19], "%Y-%m-%dT%H:%M:%S").timestamp() + self.clock_off
+        return f"<Expiration>{datetime.fromtimestamp(end):%Y-%m-%dT%H:%M:%SZ}</Expiration>".encode()
+
     def _handler(self):
         sts = self
 
@@ -162,6 +192,10 @@ class Sts:
 
             protocol_version = "HTTP/1.1"
 
+            def date_time_string(self, timestamp=None):
+                """The `Date` of each answer."""
+                return formatdate(sts.now() if timestamp is None else timestamp, usegmt=True)
+
             def log_message(self, *_):
                 """The log is for asserting, not for reading."""
 
@@ -169,12 +203,15 @@ class Sts:
                 """The query protocol has nothing but POST; S3 has the other methods."""
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 call = read(self.command, self.path, self.headers, body)
+                call.aws = sts.now()
                 failure, gate = sts._note(call)
                 if gate:
                     gate.wait(60)
                 if failure is Failure.DROPPED:
                     self.close_connection = True
                     self.connection.close()
+                elif sts.clock_off and abs(call.signed - call.aws) > 300:
+                    self._answer(403, "text/xml", TOO_SKEWED)
                 elif failure:
                     self._answer(failure.value[0], "text/xml", failure.body())
                 else:
@@ -191,6 +228,7 @@ class Sts:
                 connection.close()
                 if call.action.startswith(("AssumeRole", "GetSessionToken")):
                     sts._note_session(call, text.decode())
+                    text = EXPIRATION.sub(sts._moved, text)
                 more = {name: value for name in OF_OBJECTS if (value := answer.getheader(name))}
                 length = answer.getheader("Content-Length") if self.command == "HEAD" else None
                 self._answer(answer.status, answer.getheader("Content-Type", "text/xml"), text, length, more)
@@ -207,6 +245,12 @@ class Sts:
         return Handler
 
 
+def signed_time(headers):
+    """When a request was signed."""
+    date = headers.get("X-Amz-Date")
+    return date and datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp() or 0.0
+
+
 def read(method, path, headers, body):
     """A call from its request."""
     text = body.decode() if method == "POST" else urlsplit(path).query
@@ -219,6 +263,7 @@ def read(method, path, headers, body):
         access_key=signed[1] if signed else "",
         role=form.get("RoleArn", "").rpartition("/")[2],
         session_name=form.get("RoleSessionName", ""),
+        signed=signed_time(headers),
         form=form,
     )
 
