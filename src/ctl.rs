@@ -108,7 +108,7 @@ enum Command {
     },
     /// Show and edit the deployment profiles of the catalog
     #[command(subcommand)]
-    Profile(catalog_commands::Profile),
+    Profile(Box<catalog_commands::Profile>),
     /// Show and edit the applications of the catalog
     #[command(subcommand)]
     App(catalog_commands::App),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::core::allowed::AllowedProject;
 use crate::core::caller::ProcessId;
 use crate::core::decision::{Decision, Inquiry, Outcome, Project, decide};
+use crate::core::duration::format_duration;
 use crate::core::fault::Fault;
 use crate::core::issue::IssueError;
 use crate::core::name::Stage;
@@ -168,6 +169,16 @@ impl Broker {
         row
     }
 
+    /// That a session lasts less than its profile says: STS gives one role an hour of another at most.
+    fn shortened(&self, decision: &Decision) -> Option<String> {
+        let (life, asked) = (self.sessions.life(&self.request(decision))?, decision.access_role.duration);
+        let (life, asked) = (life.as_secs().div_ceil(60) * 60, asked.as_secs());
+        (life < asked).then(|| {
+            let [life, asked] = [life, asked].map(|seconds| format_duration(Duration::from_secs(seconds)));
+            format!("sessions last {life}, not {asked}: what signs for the role is itself a role's session")
+        })
+    }
+
     fn fill(&self, row: &mut ProjectStatus, decision: &Decision) {
         let role = &decision.access_role.role_arn;
         let state = self.sessions.state(self.request(decision));
@@ -179,6 +190,7 @@ impl Broker {
         row.expires = state.expires;
         row.safeguards_not_evaluated = decision.profile.safeguards.len();
         row.notes.extend(decision.fallback.clone());
+        row.notes.extend(self.shortened(decision));
         if let (Some(end), Some((_, since))) = (state.expires, &state.failing) {
             row.notes
                 .push(format!("served stale: STS fails since {since}; this session is served until {end}"));

@@ -377,6 +377,13 @@ impl Sessions {
         }
     }
 
+    /// How long the session for a request lasts in all.
+    pub(super) fn life(&self, request: &SessionRequest) -> Option<Duration> {
+        let slots = self.lock();
+        let credentials = &slots.get(request)?.session.as_ref()?.credentials;
+        Some(credentials.expires().remaining(credentials.issued()))
+    }
+
     /// Drops every session whose role no profile of the catalog has any more.
     pub(super) fn retain(&self, catalog: &Catalog) {
         let mut table = self.lock();

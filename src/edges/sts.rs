@@ -1,6 +1,7 @@
 //! AWS Security Token Service: sessions for access roles.
 
 mod failure;
+mod region;
 mod step;
 
 use std::borrow::Cow;
@@ -10,13 +11,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::environment::region::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_sts::config::IdentityCache;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -31,10 +29,11 @@ use crate::core::credentials::SessionCredentials;
 use crate::core::issue::IssueError;
 use crate::core::mfa::{MfaCode, MfaHolder, MfaSession};
 use crate::core::moment::Timestamp;
-use crate::core::name::{MfaSerial, Region as RegionName};
+use crate::core::name::MfaSerial;
 use crate::core::session::SessionRequest;
 
 use base_credentials::{Base, Places};
+use region::region;
 use step::Step;
 
 /// A session, some time from now.
@@ -397,27 +396,10 @@ impl Sts {
     }
 }
 
-/// The region whose STS is asked: the role's, the environment's, the source profile's, else one of the role's
-/// partition. Never the metadata service's, which the SDK would ask by itself; nor one of another partition, whose STS
-/// does not know the role.
-async fn region(role: &AccessRole) -> Region {
-    if let Some(region) = &role.region {
-        return Region::new(region.to_string());
-    }
-    let mut files = ProfileFileRegionProvider::builder();
-    if let Source::Named(profile) = &role.source {
-        files = files.profile_name(profile);
-    }
-    let chain =
-        RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(files.build());
-    let found = chain.region().await.filter(|region| {
-        let partition = RegionName::parse(region.as_ref()).ok().map(|region| region.partition());
-        partition.is_none_or(|partition| partition == role.role_arn.partition())
-    });
-    found.unwrap_or(Region::from_static(role.role_arn.fallback_region()))
-}
-
 /// A path that may begin with `~/`.
 fn expanded(path: &Path, home: &Path) -> PathBuf {
     path.strip_prefix("~").map_or_else(|_| path.to_owned(), |rest| home.join(rest))
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,12 +76,13 @@ class IdentityCenter:
         with self._lock:
             return [sent for name, sent in self.calls if name == operation]
 
-    def waits_for(self, operation, count=1):
-        """Waits until an operation has been asked for so often."""
+    def renewals(self, count):
+        """The renewals of tokens, once there are so many."""
         deadline = time.monotonic() + 60
-        while self.count(operation) < count:
-            assert time.monotonic() < deadline, f"{operation} was asked for {self.count(operation)} times"
+        while len(found := [sent for sent in self.of("token") if sent["grantType"] == "refresh_token"]) < count:
+            assert time.monotonic() < deadline, f"there were {len(found)} renewals"
             time.sleep(0.02)
+        return found
 
     def end_sessions(self):
         """An administrator ends everybody's sessions."""

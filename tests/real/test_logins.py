@@ -3,8 +3,6 @@
 import hashlib
 import http.client
 import json
-import os
-import threading
 import time
 from urllib.parse import urlsplit
 
@@ -12,8 +10,8 @@ import pytest
 
 from identity_center import SECRETS, SESSION, START_URL, profile
 from place import Role
-from test_leaks import files, found
-from test_sources import login, refusal, served
+from test_leaks import files
+from test_sources import login, marks_in, refusal, served
 
 SHOP, PROD = Role("shop-deploy"), Role("shop-prod", "222222222222")
 OF_SESSION = hashlib.sha1(b"corp").hexdigest() + ".json"
@@ -197,7 +195,7 @@ def test_nothing_is_written_for_others_unless_that_is_wanted(broker, shop, place
     assert not (place.home / ".aws/sso").exists()
     texts = files(place.home / ".config", place.state, place.runtime / "brokerd", place.home / ".aws")
     texts |= {"log": broker.log.read_text(), "status": broker.ctl("status", "--json").stdout}
-    assert found(list(SECRETS), texts) == []
+    assert marks_in(SECRETS, texts) == []
     broker.stop()
     place.settings(SSO + 'sso_cache = "shared"\n')
     broker.start()
@@ -219,8 +217,7 @@ def test_a_token_that_is_used_is_renewed_ahead(broker, shop, center):
     login(broker, center)
     center.lifetime = 3600
     assert served(broker, shop).role == SHOP.name
-    center.waits_for("token", center.count("token") + 1)
-    [renewal] = [sent for sent in center.of("token") if sent["grantType"] == "refresh_token"]
+    [renewal] = center.renewals(1)
     assert renewal["clientId"] in center.clients
     assert served(broker, shop, BROKERD_STAGE="prod").role == PROD.name
 
@@ -234,7 +231,7 @@ def test_a_token_that_ends_soon_is_renewed_once_for_all_who_need_it(broker, shop
     said = [json.loads(process.communicate(timeout=60)[0]) for process in started]
     assert {one["status"] for one in said} <= {200, 503}
     assert served(broker, shop).role == SHOP.name
-    assert len([sent for sent in center.of("token") if sent["grantType"] == "refresh_token"]) == 1
+    assert len(center.renewals(1)) == 1
 
 
 def test_a_renewal_that_is_refused_asks_for_a_login(broker, shop, center):
@@ -288,7 +285,7 @@ def test_a_login_outlives_the_daemon_in_the_keychain(broker, shop, place, center
     assert served(broker, shop, BROKERD_STAGE="prod").role == PROD.name
     assert center.count("device") == 1
     texts = files(place.home / ".config", place.state, place.runtime / "brokerd", place.home / ".aws")
-    assert found(list(SECRETS), texts | {"log": broker.log.read_text()}) == []
+    assert marks_in(SECRETS, texts | {"log": broker.log.read_text()}) == []
     assert broker.ctl("login", "--remove").stdout.startswith("removed the login to sso-session corp")
     assert broker.status()["logins"] == []
     assert "no login to sso-session corp" in broker.ctl("login", "--remove", code=1).stderr
@@ -299,6 +296,6 @@ def test_what_needs_no_login_is_said(broker, place):
     broker.start()
     assert "no profile of the catalog signs with IAM Identity Center" in broker.ctl("login", code=1).stderr
     assert "needs no login" in broker.ctl("login", "work", code=1).stderr
-    assert "there is no profile nothing" in broker.ctl("login", "nothing", code=4).stderr
-    assert "[sso-session nothing]" in broker.ctl("login", "--sso-session", "nothing", code=4).stderr
+    assert "there is no profile nothing" in broker.ctl("login", "nothing", code=1).stderr
+    assert "[sso-session nothing]" in broker.ctl("login", "--sso-session", "nothing", code=1).stderr
     broker.ctl("login", "--keys", "--sso-session", "x", code=2)

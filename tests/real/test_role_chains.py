@@ -49,7 +49,8 @@ def test_roles_are_assumed_one_after_the_other(broker, place, shop, sts):
     assert (last.role, sts.role_of(last.access_key), last.form["ExternalId"]) == (SHOP.name, SPOKE.name, "for-shop")
     # A role that assumes another gets an hour at most: that is not even asked.
     assert last.form["DurationSeconds"] == "3600"
-    assert "the session lasts 1h" in broker.log.read_text()
+    [row] = broker.status()["projects"]
+    assert row["notes"][-1] == "sessions last 1h, not 4h: what signs for the role is itself a role's session"
 
 
 def test_what_is_said_of_a_session_reaches_sts(broker, place, shop, sts):

@@ -34,6 +34,11 @@ def refusal(broker, project, **env):
     raise AssertionError("it never came to an end")
 
 
+def marks_in(marks, texts):
+    """Which marks are in which texts."""
+    return [(name, mark) for mark in marks for name, text in texts.items() if mark in text]
+
+
 def script(place, name, key):
     """A program that prints credentials, as credential_process has it."""
     document = {"Version": 1, "AccessKeyId": key, "SecretAccessKey": "processSecretMarked", "SessionToken": "t"}

@@ -3,7 +3,9 @@
 use super::EditError;
 use super::splice::{self, Put};
 use crate::core::catalog::{StagePattern, application_keys, profile_keys};
-use crate::core::name::{App, ExternalId, PolicyArn, ProfileName, Region, RoleArn, SessionName, Stage};
+use crate::core::name::{
+    App, ExternalId, MfaSerial, PolicyArn, ProfileName, Region, RoleArn, SessionName, SourceIdentity, Stage,
+};
 use crate::core::nearest::nearest;
 
 /// What to set of a profile; what is absent stays as it is.
@@ -31,6 +33,16 @@ pub struct ProfileSettings {
     pub session_tags: Vec<(String, String)>,
     /// The session policy.
     pub session_policy: Option<String>,
+    /// The tags that stay, in place of those before; none leaves them.
+    pub transitive_tags: Vec<String>,
+    /// Who is behind the session.
+    pub source_identity: Option<SourceIdentity>,
+    /// The MFA device.
+    pub mfa_serial: Option<MfaSerial>,
+    /// The profiles whose roles come before, in place of those before; none leaves them.
+    pub via: Vec<ProfileName>,
+    /// The file of an identity provider's token.
+    pub web_identity_token_file: Option<String>,
 }
 
 impl ProfileSettings {
@@ -50,6 +62,9 @@ impl ProfileSettings {
             role("external_id", self.external_id.as_ref().map(ExternalId::as_str)),
             role("session_name", self.session_name.as_ref().map(SessionName::as_str)),
             role("region", self.region.as_ref().map(Region::as_str)),
+            role("source_identity", self.source_identity.as_ref().map(SourceIdentity::as_str)),
+            role("mfa_serial", self.mfa_serial.as_ref().map(MfaSerial::as_str)),
+            role("web_identity_token_file", self.web_identity_token_file.as_deref()),
         ]
         .into_iter()
         .flatten()
@@ -57,6 +72,13 @@ impl ProfileSettings {
         if !self.policy_arns.is_empty() {
             let arns = self.policy_arns.iter().map(|arn| arn.as_str().to_owned()).collect();
             settings.push((vec!["access_role", "policy_arns"], Put::List(arns)));
+        }
+        if !self.via.is_empty() {
+            let profiles = self.via.iter().map(ToString::to_string).collect();
+            settings.push((vec!["access_role", "via"], Put::List(profiles)));
+        }
+        if !self.transitive_tags.is_empty() {
+            settings.push((vec!["access_role", "transitive_tags"], Put::List(self.transitive_tags.clone())));
         }
         let tags = ["profiles", name.as_str(), "access_role", "session_tags"];
         if splice::is_set(text, &tags) {

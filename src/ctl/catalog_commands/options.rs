@@ -7,7 +7,9 @@ use clap::{ArgGroup, Args};
 use crate::core::catalog::StagePattern;
 use crate::core::catalog_edit::{ApplicationSettings, ProfileSettings, Unmatching};
 use crate::core::duration::{DurationError, parse_duration};
-use crate::core::name::{ExternalId, PolicyArn, ProfileName, Region, RoleArn, SessionName, Stage};
+use crate::core::name::{
+    ExternalId, MfaSerial, PolicyArn, ProfileName, Region, RoleArn, SessionName, SourceIdentity, Stage,
+};
 use crate::ctl::failure::Failure;
 use crate::edges::catalog_file;
 
@@ -63,6 +65,21 @@ struct OtherProfileOptions {
     /// A session tag
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
+    /// A session tag that stays where the session assumes another role; all that are given replace those before
+    #[arg(long = "transitive-tag", value_name = "KEY")]
+    transitive_tags: Vec<String>,
+    /// Who is behind the session, for CloudTrail
+    #[arg(long, value_name = "NAME", value_parser = SourceIdentity::parse)]
+    source_identity: Option<SourceIdentity>,
+    /// The MFA device whose code AWS is given for the role
+    #[arg(long, value_name = "ARN", value_parser = MfaSerial::parse)]
+    mfa_serial: Option<MfaSerial>,
+    /// A profile whose role is assumed before this one; all that are given, in this order, replace those before
+    #[arg(long, value_name = "PROFILE", value_parser = ProfileName::parse)]
+    via: Vec<ProfileName>,
+    /// A file with an identity provider's token, which assumes the role without a source
+    #[arg(long, value_name = "FILE")]
+    web_identity_token_file: Option<String>,
 }
 
 impl NewProfileOptions {
@@ -95,6 +112,11 @@ impl ProfileOptions {
             policy_arns: others.policy_arns,
             session_tags: others.tags,
             session_policy,
+            transitive_tags: others.transitive_tags,
+            source_identity: others.source_identity,
+            mfa_serial: others.mfa_serial,
+            via: others.via,
+            web_identity_token_file: others.web_identity_token_file,
         })
     }
 }

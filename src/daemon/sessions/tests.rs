@@ -93,6 +93,25 @@ fn a_decision() -> Arc<Decision> {
     })
 }
 
+#[tokio::test]
+async fn a_session_that_a_code_opened_is_known_as_such_until_another_takes_its_place() {
+    let sessions = Sessions::new(HeldBack::new(HOUR), IDLE);
+    let (request, now) = (request("code"), clock::now());
+    assert!(!sessions.is_made_with_code(&request));
+    let credentials =
+        SessionCredentials::new("ASIACODE".into(), "s".into(), "t".into(), now, Timestamp(now.0 + 3600));
+    sessions.put(&request, Some(&a_decision()), credentials);
+    let served = sessions.get(&request, None, LONG).await.unwrap();
+    assert_eq!(served.credentials.access_key_id(), "ASIACODE");
+    assert!(sessions.is_made_with_code(&request));
+    assert_eq!(sessions.life(&request), Some(Duration::from_hours(1)));
+    assert_eq!(sessions.kept().len(), 1);
+    let other =
+        SessionCredentials::new("ASIAOTHER".into(), "s".into(), "t".into(), now, Timestamp(now.0 + 3600));
+    sessions.landed(&request, &Ok(Arc::new(Session::new(Arc::new(other), "111111111111"))));
+    assert!(!sessions.is_made_with_code(&request));
+}
+
 const LONG: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_hours(1);
 const HOUR: Way = Way::Give { age: 0, life: 3600 };
