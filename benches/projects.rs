@@ -48,7 +48,7 @@ fn tree(projects: usize) -> PathBuf {
 }
 
 fn configuration(number: usize) -> String {
-    let function = "  handler: src/handlers/api.handler\n    events: [{httpApi: GET /}]\n";
+    let function = "    handler: src/handlers/api.handler\n    events: [{httpApi: GET /}]\n";
     let functions: String =
         ["a", "b", "c", "d", "e", "f"].map(|name| ["  ", name, ":\n  ", function].concat()).concat();
     format!(
