@@ -210,7 +210,7 @@ impl Kept {
                     roots.push(real);
                 }
                 Ok(_) => {
-                    faults.push(format!("{} of projects in config.toml is no directory", root.display()))
+                    faults.push(format!("{} of projects in config.toml is no directory", root.display()));
                 }
                 Err(error) => {
                     faults.push(format!("{} of projects in config.toml: {error}", root.display()));

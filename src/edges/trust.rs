@@ -77,9 +77,10 @@ fn check_found(path: &Path, found: &Metadata, place: Place) -> Result<(), Refusa
         return foreign(path, found);
     }
     let by_others = found.mode() & 0o002 != 0;
-    let group_is_us = found.gid() == 0 || user::is_private_group(found.gid());
+    // This reads the user database, so it is asked last.
+    let group_is_us = || found.gid() == 0 || user::is_private_group(found.gid());
     // With an access control list the group bits are a mask over named users and groups.
-    let by_group = found.mode() & 0o020 != 0 && (!group_is_us || has_access_list(path));
+    let by_group = found.mode() & 0o020 != 0 && (!group_is_us() || has_access_list(path));
     let may_not_replace = place == Place::Above && found.mode() & STICKY != 0;
     if (by_others || by_group) && !may_not_replace {
         return Err(Refusal::Untrusted {
