@@ -18,6 +18,9 @@ const EXAMPLE: &str = "write listen = [\"127.0.0.1:9254\"], or leave the key out
 /// How long a session that nobody uses is renewed, where the file says nothing.
 const IDLE_AFTER: Duration = Duration::from_hours(1);
 
+/// How long the value of a secret is served past its time while its source is down, where the file says nothing.
+const STALE_FOR: Duration = Duration::from_hours(1);
+
 /// The settings of the daemon. Every key has a default and the file may be absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -34,6 +37,8 @@ pub struct Config {
     pub keychain: KeychainSetting,
     /// A session that nobody used for this long is not renewed: 1 minute to 12 hours.
     pub idle_after: Duration,
+    /// How long the value of a secret is served past its time to live while its source is down: at most 7 days.
+    pub secrets_stale_for: Duration,
 }
 
 impl Default for Config {
@@ -45,6 +50,7 @@ impl Default for Config {
             hosts: Vec::new(),
             keychain: KeychainSetting::Auto,
             idle_after: IDLE_AFTER,
+            secrets_stale_for: STALE_FOR,
         }
     }
 }
@@ -55,7 +61,16 @@ impl Config {
     /// The error has everything that is wrong, each fault with its place.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
         table::read(file, text, |root, findings| {
-            let keys = ["listen", "imds_v1", "keychain", "projects", "hosts", "idle_after", "endpoint"];
+            let keys = [
+                "listen",
+                "imds_v1",
+                "keychain",
+                "projects",
+                "hosts",
+                "idle_after",
+                "secrets_stale_for",
+                "endpoint",
+            ];
             root.only(&keys, findings);
             if let Some(project) = root.array("projects", findings).first() {
                 project.wrong(
@@ -78,6 +93,9 @@ impl Config {
                     .and_then(|value| read_keychain(value, findings))
                     .unwrap_or(default.keychain),
                 idle_after: root.parsed("idle_after", idle_after, findings).unwrap_or(default.idle_after),
+                secrets_stale_for: root
+                    .parsed("secrets_stale_for", stale_for, findings)
+                    .unwrap_or(default.secrets_stale_for),
             }
         })
     }
@@ -184,6 +202,11 @@ fn idle_after(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn stale_for(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if duration <= Duration::from_hours(7 * 24) { Ok(duration) } else { Err("expected 0s to 7d".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +225,7 @@ mod tests {
             hosts: vec![],
             keychain: KeychainSetting::Auto,
             idle_after: Duration::from_hours(1),
+            secrets_stale_for: Duration::from_hours(1),
         };
         assert_eq!(Config::default(), default);
         for text in [
@@ -219,7 +243,7 @@ mod tests {
     #[test]
     fn reads_every_key() {
         let text = "listen = [\"127.0.0.2:0\", \"[::1]:9254\"]\nimds_v1 = true\nhosts = \
-         [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\n\
+         [\"host.docker.internal\", \"a-1\"]\nkeychain = \"keyutils\"\nidle_after = \"5m\"\nsecrets_stale_for = \"0s\"\n\
          [endpoint.remote]\naddresses = [\"172.17.0.1:9254\", \"[fd00::1]:80\"]\n";
         assert_eq!(
             parse(text),
@@ -230,6 +254,7 @@ mod tests {
                 hosts: vec!["host.docker.internal".into(), "a-1".into()],
                 keychain: KeychainSetting::Fixed(Keychain::Keyutils),
                 idle_after: Duration::from_mins(5),
+                secrets_stale_for: Duration::ZERO,
             })
         );
     }
