@@ -1,6 +1,6 @@
 //! What the audit log says of each issue and each refusal.
 //!
-//! Each line is a JSON object with `time` and `event`. Where that is `issue` or `refusal` the line is a [`Record`];
+//! Each line is a JSON object with `time` and `event`. Where that is `issue`, `secrets` or `refusal` the line is a [`Record`];
 //! where it is `lost`, a [`Gap`] stands for lines that could not be written. Keys may be added; those that are here
 //! keep their meaning.
 
@@ -53,6 +53,9 @@ pub struct Record {
     /// When what was handed out ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    /// Which secrets were handed out or asked for: their names, or what AWS calls them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Why nothing was handed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -64,6 +67,8 @@ pub struct Record {
 pub enum Event {
     /// Credentials were handed out.
     Issue,
+    /// Values of secrets were handed out.
+    Secrets,
     /// They were not.
     Refusal,
     /// Lines could not be written.
@@ -129,6 +134,10 @@ pub enum Way {
     Static,
     /// `brokerctl console`.
     Console,
+    /// The interface of the Secrets Manager Agent.
+    SecretsAgent,
+    /// `brokerctl secret`, `brokerctl exec --secrets`, and what else asks for secrets by the control socket.
+    SecretsCommand,
 }
 
 /// A container token, as the audit log names it.
@@ -221,6 +230,17 @@ impl Record {
         }
     }
 
+    /// The record of values handed out, by their names.
+    pub fn secrets(
+        time: Timestamp,
+        way: Way,
+        caller: Option<Arc<AuditedCaller>>,
+        decision: &Decision,
+        names: Vec<String>,
+    ) -> Self {
+        Self { secrets: names, ..Self::decided(time, Event::Secrets, way, caller, decision) }
+    }
+
     /// The record of a decision that could not be carried out.
     pub fn failure(
         time: Timestamp,
@@ -253,8 +273,15 @@ impl Record {
             role: None,
             access_key_id: None,
             expires: None,
+            secrets: Vec::new(),
             refusal: Some(refusal),
         }
+    }
+
+    /// The same, with the secrets that were asked for.
+    #[must_use]
+    pub fn about(self, secrets: Vec<String>) -> Self {
+        Self { secrets, ..self }
     }
 
     /// The same, asked for with a container token.
@@ -283,6 +310,7 @@ impl Record {
             role: Some(decision.access_role.role_arn.clone()),
             access_key_id: None,
             expires: None,
+            secrets: Vec::new(),
             refusal: None,
         }
     }

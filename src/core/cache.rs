@@ -1,4 +1,5 @@
-//! What brokerd keeps in the keychain from one start to the next: sessions, and the keys that seal tokens.
+//! What brokerd keeps in the keychain from one start to the next: sessions, values of secrets, and the keys that seal
+//! tokens.
 //!
 //! It is a cache: whatever is wrong with one, it can be done without, at the price of a call to STS for each session
 //! and of a token for each client.
@@ -10,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::credentials::SessionCredentials;
 use super::moment::Timestamp;
+use super::secret::{Address, Content};
 use super::session::SessionRequest;
 use super::token::TokenKeys;
 
@@ -45,6 +47,19 @@ pub struct Cache {
     pub token_keys: Option<TokenKeys>,
     /// The sessions.
     pub sessions: Vec<CachedSession>,
+    /// The values of secrets.
+    pub secrets: Vec<CachedSecret>,
+}
+
+/// A value, and when it was read where.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CachedSecret {
+    /// Where.
+    pub address: Address,
+    /// What was there.
+    pub content: Arc<Content>,
+    /// When.
+    pub read: Timestamp,
 }
 
 /// A session, and what it was asked for with.
@@ -71,9 +86,12 @@ struct Stored<R, T> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<K, S> {
+struct Body<K, S, V> {
     token_keys: K,
     sessions: Vec<S>,
+    /// Earlier versions kept none.
+    #[serde(default)]
+    secrets: V,
 }
 
 impl Cache {
@@ -103,10 +121,14 @@ impl Cache {
             .collect();
         // Room for all of it: a buffer that grows would leave copies of secrets behind.
         let longest = stored.iter().map(|session| 1024 + 2 * session.size()).sum::<usize>() + 1024;
+        let longest = longest + self.secrets.iter().map(|secret| 1024 + secret.content.size()).sum::<usize>();
         let mut bytes = Zeroizing::new(Vec::with_capacity(longest));
         bytes.extend(format!("{HEADER}{FORM}\n").into_bytes());
         // Writing to memory cannot fail, and none of these types has a form that JSON lacks.
-        let _ = serde_json::to_writer(&mut *bytes, &Body { token_keys: &self.token_keys, sessions: stored });
+        let _ = serde_json::to_writer(
+            &mut *bytes,
+            &Body { token_keys: &self.token_keys, sessions: stored, secrets: &self.secrets },
+        );
         bytes
     }
 
@@ -123,14 +145,14 @@ impl Cache {
             Some(found) => return Err(CacheError::OtherForm { found }),
             None => return Err(unreadable("its form is no number")),
         }
-        let body: Body<Option<TokenKeys>, Stored<SessionRequest, Zeroizing<String>>> =
+        let body: Body<Option<TokenKeys>, Stored<SessionRequest, Zeroizing<String>>, Vec<CachedSecret>> =
             serde_json::from_slice(&rest[end + 1..]).map_err(|error| {
                 // The words of the parser quote what they stumbled over.
                 unreadable(&format!("line {}, column {}", error.line() + 1, error.column()))
             })?;
         let sessions =
             body.sessions.into_iter().filter(|session| session.expires > now).map(CachedSession::from);
-        Ok(Self { token_keys: body.token_keys, sessions: sessions.collect() })
+        Ok(Self { token_keys: body.token_keys, sessions: sessions.collect(), secrets: body.secrets })
     }
 }
 
@@ -173,7 +195,8 @@ mod tests {
 
     use super::*;
     use crate::core::catalog::{AccessRole, Source};
-    use crate::core::name::{ExternalId, PolicyArn, Region, RoleArn, SessionName};
+    use crate::core::name::{ExternalId, PolicyArn, ProfileName, Region, RoleArn, SessionName};
+    use crate::core::secret::{Origin, Spot, Version};
     use crate::core::token::TokenKey;
 
     fn session(number: usize, expires: i64) -> CachedSession {
@@ -201,9 +224,28 @@ mod tests {
         }
     }
 
+    fn secret(number: usize) -> CachedSecret {
+        let address = Address {
+            profile: ProfileName::parse("dev").unwrap(),
+            role_digest: "x".into(),
+            region: Some(Region::parse("eu-west-1").unwrap()),
+            spot: Spot::SecretsManager { id: format!("shop/{number}"), version: Version::default() },
+        };
+        let value = Zeroizing::new(vec![b's'; 40 + number]);
+        CachedSecret {
+            address,
+            content: Arc::new(Content::new(value, Origin::Here).unwrap()),
+            read: Timestamp(7),
+        }
+    }
+
     fn cache(count: usize) -> Cache {
         let keys = TokenKeys::new(TokenKey::new([7; 32]), Timestamp(5));
-        Cache { token_keys: Some(keys), sessions: (0..count).map(|number| session(number, 4600)).collect() }
+        Cache {
+            token_keys: Some(keys),
+            sessions: (0..count).map(|number| session(number, 4600)).collect(),
+            secrets: (0..count).map(secret).collect(),
+        }
     }
 
     #[test]
@@ -216,6 +258,12 @@ mod tests {
             let back = Cache::parse(&bytes, Timestamp(2000)).unwrap();
             assert_eq!(back.sessions.len(), count);
             assert_eq!(back.token_keys, cache(0).token_keys);
+            for (number, found) in back.secrets.iter().enumerate() {
+                let expected = secret(number);
+                assert_eq!((&found.address, found.read), (&expected.address, expected.read));
+                assert_eq!(found.content.reveal(), expected.content.reveal());
+            }
+            assert_eq!(back.secrets.len(), count);
             for (number, found) in back.sessions.iter().enumerate() {
                 let expected = session(number, 4600);
                 assert_eq!(found.request, expected.request);
@@ -227,6 +275,12 @@ mod tests {
                 assert_eq!(found.reveal().session_token, expected.reveal().session_token);
             }
         }
+    }
+
+    #[test]
+    fn a_cache_of_a_version_that_kept_no_secrets_is_read() {
+        let text = b"brokerd cache 1\n{\"token_keys\":null,\"sessions\":[]}";
+        assert_eq!(Cache::parse(text, Timestamp(0)).unwrap().secrets.len(), 0);
     }
 
     #[test]
@@ -265,6 +319,12 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let shown = format!("{:?}", cache(1));
-        assert!(!shown.contains("secret/") && !shown.contains("ttt") && !shown.contains("7, 7"), "{shown}");
+        assert!(
+            !shown.contains("sss")
+                && !shown.contains("secret/")
+                && !shown.contains("ttt")
+                && !shown.contains("7, 7"),
+            "{shown}"
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 mod explanation;
 mod pinning;
+mod secrets;
 mod status;
 mod ways;
 
@@ -18,11 +19,14 @@ use super::audit::Record;
 use super::keychain::Keychain;
 use super::long_term_keys::LongTermKeys;
 use super::moment::Timestamp;
-use super::name::{App, KeysName, Stage};
+use super::name::{App, KeysName, ProfileName, SecretName, Stage};
 use super::wanted::Wanted;
 
 pub use explanation::{AffectedProcess, Explanation, Permission, Verdict};
 pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
+pub use secrets::{
+    GivenSecret, GivenValue, SecretFreshness, SecretGrant, SecretList, SecretOrigin, SecretStatus,
+};
 pub use status::{
     CatalogStatus, EndpointSocket, ImdsV1, KeychainChoice, KeychainStatus, ProjectStatus, Status,
     TokenlessClient,
@@ -166,6 +170,48 @@ pub enum Request {
         /// What they are called.
         name: KeysName,
     },
+    /// Values of secrets of the profile that is named, all of them or none.
+    Secrets {
+        /// What is named.
+        wanted: Wanted,
+        /// Which; all of the profile's without any.
+        names: Option<Vec<SecretName>>,
+    },
+    /// The secrets of the profile that is named, without their values.
+    SecretList {
+        /// What is named.
+        wanted: Wanted,
+    },
+    /// Read secrets again now, whatever is known of them.
+    RefreshSecrets {
+        /// What is named.
+        wanted: Wanted,
+        /// Which; all of the profile's without any.
+        names: Vec<SecretName>,
+    },
+    /// Whether all of these are secrets that the profile takes from the keychain.
+    CheckSecrets {
+        /// What is named. A profile by itself does: nothing is handed out.
+        wanted: Wanted,
+        /// Which.
+        names: Vec<SecretName>,
+    },
+    /// Keep the value of a secret in the keychain, in place of the one of that name.
+    KeepSecret {
+        /// What is named. A profile by itself does: nothing is handed out.
+        wanted: Wanted,
+        /// Which.
+        name: SecretName,
+        /// Its value.
+        value: GivenValue,
+    },
+    /// Take the value of a secret out of the keychain.
+    ForgetSecret {
+        /// What is named. A profile by itself does: nothing is handed out.
+        wanted: Wanted,
+        /// Which.
+        name: SecretName,
+    },
     /// End the daemon.
     Stop,
     /// Something that this version does not know.
@@ -251,6 +297,24 @@ pub enum Reply {
         /// Whether there were any.
         were_there: bool,
     },
+    /// To [`Request::Secrets`].
+    Secrets(Box<SecretGrant>),
+    /// To [`Request::SecretList`] and [`Request::RefreshSecrets`].
+    SecretList(Box<SecretList>),
+    /// To [`Request::CheckSecrets`] and [`Request::KeepSecret`].
+    SecretsKept {
+        /// Where.
+        keychain: Keychain,
+        /// Of which profile.
+        profile: ProfileName,
+    },
+    /// To [`Request::ForgetSecret`].
+    SecretForgotten {
+        /// Of which profile.
+        profile: ProfileName,
+        /// Whether there was one.
+        were_there: bool,
+    },
     /// To [`Request::Stop`].
     Stopping,
     /// The request was understood and refused, or failed.
@@ -267,8 +331,8 @@ pub enum Reply {
     Unknown,
 }
 
-/// A text that must be sent and must not be shown. It exists for the one reply that carries credentials.
-#[derive(Serialize, Deserialize)]
+/// A text that must be sent and must not be shown. It exists for what carries credentials and values.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretText(Zeroizing<String>);
 
