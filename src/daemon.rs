@@ -21,6 +21,7 @@ mod refusals;
 mod remote;
 mod report;
 mod run;
+mod secrets;
 mod sessions;
 mod settings;
 mod tokenless;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
 use crate::core::allowed::AllowedProject;
 use crate::core::audit::{Record, Way};
 use crate::core::caller::{ProcessId, Unidentified};
@@ -21,6 +23,7 @@ use crate::edges::directories::Directories;
 use crate::edges::federation::Federation;
 use crate::edges::keychain::Chosen;
 use crate::edges::peer::Observer;
+use crate::edges::secrets_token::SecretsToken;
 use crate::edges::state_file::StateFileError;
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, repository, user};
@@ -32,6 +35,7 @@ use super::permissions::Permissions;
 use super::pins::Pins;
 use super::projects::Projects;
 use super::refusals::Refusals;
+use super::secrets::{self, Store};
 use super::sessions::{Session, Sessions};
 use super::tokenless::Tokenless;
 use super::tokens::Tokens;
@@ -53,6 +57,8 @@ pub struct Parts {
     pub issuer: Arc<dyn Issuer>,
     /// What keeps them.
     pub keychain: Chosen,
+    /// What speaks to AWS for the values of secrets.
+    pub https: SharedHttpClient,
 }
 
 /// Why a broker cannot be made.
@@ -96,6 +102,9 @@ pub struct Broker {
     pub(super) federation: Federation,
     pub(super) sessions: Sessions,
     pub(super) keeper: Keeper,
+    pub(super) secrets: Store,
+    /// What clients of the secrets interface present; none if its file cannot be written.
+    pub(super) secrets_token: Option<SecretsToken>,
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
     pub(super) tokenless: Tokenless,
@@ -134,6 +143,8 @@ impl Broker {
             catalogs: Catalogs::new(parts.directories.catalog_file()),
             permissions: Permissions::read(parts.directories.allow_file())?,
             sessions: Sessions::new(parts.issuer, parts.config.idle_after),
+            secrets: secrets::store(&parts.directories, &parts.config, &parts.keychain, parts.https),
+            secrets_token: secrets::token(&parts.directories),
             keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
             tokens: Tokens::read(&parts.directories)?,
             federation: Federation::from_environment(),
@@ -309,7 +320,8 @@ impl Broker {
         self.record(Record::refusal(clock::now(), Way::Imds, None, &outcome, refusal));
     }
 
-    fn record(&self, record: Record) {
+    /// Counts and writes down that a caller got nothing.
+    pub(super) fn record(&self, record: Record) {
         self.counts.refusals.fetch_add(1, Ordering::Relaxed);
         if let Some(refusal) = &record.refusal {
             tracing::info!(%refusal, "nothing was handed out");

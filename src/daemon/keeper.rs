@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Broker;
+use super::secrets::is_listed;
 use crate::core::cache::{Cache, CacheError};
 use crate::core::keychain::Item;
 use crate::core::moment::Timestamp;
@@ -179,6 +180,10 @@ impl Broker {
                     self.keeper.note_change();
                     due.get_or_insert(Instant::now() + BURST);
                 }
+                () = self.secrets.changed() => {
+                    self.keeper.note_change();
+                    due.get_or_insert(Instant::now() + BURST);
+                }
                 () = self.keeper.again.notified() => due = Some(Instant::now()),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     due = None;
@@ -254,10 +259,12 @@ impl Broker {
         // A profile may have left the catalog meanwhile: its sessions are not renewed first.
         if let Ok(catalog) = self.catalogs.current().await {
             cache.sessions.retain(|session| catalog.has_role(&session.request.access_role));
+            cache.secrets.retain(|secret| is_listed(&catalog, &secret.address));
         }
         tracing::info!(sessions = cache.sessions.len(), "sessions taken over from the keychain");
         self.keeper.lock().sessions = cache.sessions.len();
         self.sessions.restore(cache.sessions);
+        self.secrets.restore(cache.secrets);
     }
 
     /// Writes everything to the keychain. Whether that went well.
@@ -271,7 +278,11 @@ impl Broker {
         self.sealer.change(self.sealer.keys().at(now, TokenKey::new(random::bytes())));
         // What changes from here on is for the next time.
         let changes = self.keeper.lock().changes;
-        let mut cache = Cache { token_keys: Some(self.sealer.keys()), sessions: self.sessions.kept() };
+        let mut cache = Cache {
+            token_keys: Some(self.sealer.keys()),
+            sessions: self.sessions.kept(),
+            secrets: self.secrets.kept(),
+        };
         cache.forget_ended(now);
         match vault.write(cache.to_bytes(now), patience).await {
             Ok(()) => {

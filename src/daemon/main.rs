@@ -120,8 +120,8 @@ fn serve() -> Result<(), MainError> {
         let control = ControlSocket::bind(&directories.control_socket())?;
         let listeners = Listeners { endpoints, remote, control };
         let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
-        let issuer = Arc::new(Sts::new(https, keychain.durable()));
-        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain })?);
+        let issuer = Arc::new(Sts::new(https.clone(), keychain.durable()));
+        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, keychain, https })?);
         let (reload, stop) = signals()?;
         let shown: Vec<String> = listeners
             .endpoints

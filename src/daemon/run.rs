@@ -196,6 +196,7 @@ async fn read_all(broker: &Broker) {
     broker.tokens.review(catalog.as_deref().map_err(String::as_str), &allowed).await;
     if let Ok(catalog) = catalog {
         broker.sessions.retain(&catalog);
+        broker.secrets.retain(&catalog);
     }
     for project in allowed.iter() {
         if let Some(file) = project_file::at(&project.config) {

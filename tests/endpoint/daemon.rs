@@ -20,7 +20,7 @@ use brokerd::edges::directories::Directories;
 use brokerd::edges::keychain::{Chosen, How};
 use brokerd::edges::state_file::StateFile;
 use brokerd::edges::sts::{Issuer, Issuing};
-use brokerd::edges::{clock, listen};
+use brokerd::edges::{clock, https, listen};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -178,6 +178,7 @@ impl Daemon {
                     config,
                     issuer: Arc::new(StandIn),
                     keychain: Chosen::memory(How::Configured),
+                    https: https::client(None).unwrap(),
                 })
                 .unwrap(),
             );

@@ -100,6 +100,7 @@ impl Place {
             config: Config::default(),
             issuer: Arc::new(Generous),
             keychain: keychain.unwrap(),
+            https: crate::edges::https::client(None).unwrap(),
         };
         Self { broker: Arc::new(Broker::new(parts).unwrap()), _home: home }
     }
