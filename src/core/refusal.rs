@@ -192,7 +192,7 @@ pub enum Refusal {
     #[error("{why}")]
     Secret {
         /// Why not.
-        why: SecretError,
+        why: Box<SecretError>,
     },
     /// STS gives no session.
     #[error("{why}")]
@@ -306,7 +306,7 @@ impl From<Unidentified> for Refusal {
 
 impl From<SecretError> for Refusal {
     fn from(why: SecretError) -> Self {
-        Self::Secret { why }
+        Self::Secret { why: Box::new(why) }
     }
 }
 

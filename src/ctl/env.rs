@@ -24,7 +24,7 @@ pub(super) struct Env {
     /// The region; else that of the project here
     #[arg(long, value_parser = Region::parse)]
     region: Option<Region>,
-    /// Set AWS_SESSION_TOKEN too, for clients of the Parameters and Secrets Lambda Extension: to the token of brokerd's
+    /// Set `AWS_SESSION_TOKEN` too, for clients of the Parameters and Secrets Lambda Extension: to the token of brokerd's
     /// secrets interface. Tools that take it for half of a set of keys fail
     #[arg(long)]
     lambda: bool,

@@ -33,17 +33,9 @@ pub(super) struct Exec {
     /// Put the keys themselves into its environment, for a tool that knows nothing else: they are not renewed
     #[arg(long = "static")]
     keys: bool,
-    /// Put secrets of the profile into its environment: all of them, or --secrets=A,B
-    #[arg(long, value_name = "NAMES", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    secrets: Option<String>,
-    /// Give them as a file of variables instead, which is a pipe that can be read once: its path stands in
-    /// BROKERD_ENV_FILE, and wherever the command line has {env-file}
-    #[arg(long)]
-    env_file: bool,
-    /// Let secrets take the place of variables that are there
-    #[arg(long = "override")]
-    replace: bool,
-    /// Set AWS_SESSION_TOKEN too, for clients of the Parameters and Secrets Lambda Extension. Tools that take it for half
+    #[command(flatten)]
+    secrets: SecretOptions,
+    /// Set `AWS_SESSION_TOKEN` too, for clients of the Parameters and Secrets Lambda Extension. Tools that take it for half
     /// of a set of keys fail
     #[arg(long, conflicts_with = "keys")]
     lambda: bool,
@@ -52,13 +44,28 @@ pub(super) struct Exec {
     command: Vec<OsString>,
 }
 
+/// Which secrets a command gets, and how.
+#[derive(Debug, Args)]
+struct SecretOptions {
+    /// Put secrets of the profile into its environment: all of them, or --secrets=A,B
+    #[arg(long = "secrets", value_name = "NAMES", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    names: Option<String>,
+    /// Give them as a file of variables instead, which is a pipe that can be read once: its path stands in
+    /// `BROKERD_ENV_FILE`, and wherever the command line has {env-file}
+    #[arg(long)]
+    env_file: bool,
+    /// Let secrets take the place of variables that are there
+    #[arg(long = "override")]
+    replace: bool,
+}
+
 impl Exec {
     /// Becomes the command, so that signals, job control, the terminal and the exit status are its own. The process
     /// stays the same to the kernel, and the token ends with it.
     pub(super) fn run(self) -> Result<(), Failure> {
         let wanted: Wanted = self.wanted.into();
-        let names = names(self.secrets.as_deref())?;
-        let with_secrets = self.secrets.is_some() || self.env_file;
+        let names = names(self.secrets.names.as_deref())?;
+        let with_secrets = self.secrets.names.is_some() || self.secrets.env_file;
         // First: without them there is no command, and no token for it.
         let secrets = if with_secrets { Some(secret::ask_for(wanted.clone(), names)?) } else { None };
         let request = Request::Exec { wanted, keys: self.keys };
@@ -72,12 +79,12 @@ impl Exec {
         let mut given = Vec::new();
         if let Some(secrets) = &secrets {
             given = texts(secrets)?;
-            if self.env_file {
+            if self.secrets.env_file {
                 let made = SecretPipe::new(&write_dotenv(&given))?;
                 words = words.into_iter().map(|word| with_path(word, made.path())).collect();
                 pipe = Some(made);
                 given.clear();
-            } else if !self.replace {
+            } else if !self.secrets.replace {
                 refuse_clashes(&given, &changes)?;
             }
         }

@@ -88,7 +88,7 @@ impl Secret {
         match self {
             Self::Get { name, wanted, show } => get(&name, wanted.into(), show),
             Self::List { wanted, json } => list(wanted.into(), json),
-            Self::Set { name, wanted } => set(name, wanted.into()),
+            Self::Set { name, wanted } => set(&name, wanted.into()),
             Self::Remove { name, wanted } => remove(&name, wanted.into()),
             Self::Import { file, wanted } => import(&file, &wanted.into()),
             Self::Refresh { names, wanted } => refresh(names, wanted.into()),
@@ -178,13 +178,13 @@ fn state(secret: &SecretStatus, list: &SecretList) -> String {
     }
 }
 
-fn set(name: SecretName, wanted: Wanted) -> Result<(), Failure> {
+fn set(name: &SecretName, wanted: Wanted) -> Result<(), Failure> {
     // Nobody should type a value that cannot be kept.
     check(&wanted, vec![name.clone()])?;
-    let value = if std::io::stdin().is_terminal() { asked(&name)? } else { given()? };
+    let value = if std::io::stdin().is_terminal() { asked(name)? } else { given()? };
     let content = Content::of_text(value)
         .map_err(|why| Failure::refused(format!("secret {name}: {why}; nothing was kept")))?;
-    let value = on_its_way(&name, content.reveal())?;
+    let value = on_its_way(name, content.reveal())?;
     let request = Request::KeepSecret { wanted, name: name.clone(), value };
     let Reply::SecretsKept { keychain, profile } = client::ask(&request)? else { return Err(unexpected()) };
     writeln!(

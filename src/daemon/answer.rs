@@ -86,7 +86,12 @@ impl Answerer {
     async fn answer_to(&self, request: &Request<Incoming>) -> Answer {
         let container_path = crate::core::container::path(request.uri().path());
         let agent_route = secrets_agent::route(request.method(), request.uri().path(), request.uri().query());
-        if let Err(shut) = self.broker.doors.check(request.uri(), request.headers(), None) {
+        let doors = &self.broker.doors;
+        let opened = match agent_route {
+            Some(_) => doors.check_agent(request.uri(), request.headers()),
+            None => doors.check(request.uri(), request.headers(), None),
+        };
+        if let Err(shut) = opened {
             tracing::info!(%shut, "a request was refused at the door");
             if agent_route.is_some() {
                 return secrets::shut();

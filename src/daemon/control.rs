@@ -91,7 +91,7 @@ impl Failure {
 
 impl Failure {
     /// Both, with the hint of the first.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: &Self) -> Self {
         Self { message: format!("{}; {}", self.message, other.message), ..self }
     }
 }

@@ -163,7 +163,11 @@ impl Pick {
     }
 
     fn failed(&self, why: SecretFailure) -> SecretError {
-        SecretError::Source { name: self.called.clone(), place: self.ask.address.spot.place(), why }
+        SecretError::Source {
+            name: self.called.clone(),
+            place: self.ask.address.spot.place(),
+            why: Box::new(why),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::profile_session::{is_about_one, said, sorted};
 use crate::core::secret::{Content, Origin, SecretFailure, Version};
 
-/// So many secrets go into one call (AWS Secrets Manager API reference, BatchGetSecretValue).
+/// So many secrets go into one call (AWS Secrets Manager API reference, `BatchGetSecretValue`).
 const BATCH: usize = 20;
 
 type Found = Result<Content, SecretFailure>;
@@ -32,7 +32,9 @@ pub async fn read(config: &SdkConfig, wanted: &[(String, Version)]) -> Vec<Found
                 // Each alone may be allowed where the call for several is not.
                 Err(failure) if is_about_one(&failure) => {}
                 Err(failure) => {
-                    batch.iter().for_each(|position| found[*position] = Some(Err(failure.clone())))
+                    for position in batch {
+                        found[*position] = Some(Err(failure.clone()));
+                    }
                 }
             }
         }

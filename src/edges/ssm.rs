@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::profile_session::{is_about_one, sorted};
 use crate::core::secret::{Content, Origin, SecretFailure};
 
-/// So many names go into one call (AWS Systems Manager API reference, GetParameters).
+/// So many names go into one call (AWS Systems Manager API reference, `GetParameters`).
 const BATCH: usize = 10;
 
 type Found = Result<Content, SecretFailure>;
@@ -20,7 +20,15 @@ pub async fn read(config: &SdkConfig, names: &[String], decrypted: bool) -> Vec<
     let mut found = Vec::with_capacity(names.len());
     for batch in names.chunks(BATCH) {
         match call(&client, batch, decrypted).await {
-            Ok(answers) => found.extend(answers),
+            Ok(answers) => {
+                for (name, answer) in batch.iter().zip(answers) {
+                    found.push(match answer {
+                        Some(answer) => answer,
+                        None if batch.len() == 1 => Err(missing()),
+                        None => alone(&client, name, decrypted).await,
+                    });
+                }
+            }
             Err(failure) if batch.len() > 1 && is_about_one(&failure) => {
                 for name in batch {
                     found.push(alone(&client, name, decrypted).await);
@@ -34,10 +42,15 @@ pub async fn read(config: &SdkConfig, names: &[String], decrypted: bool) -> Vec<
 
 async fn alone(client: &Client, name: &String, decrypted: bool) -> Found {
     let answers = call(client, std::slice::from_ref(name), decrypted).await?;
-    answers.into_iter().next().unwrap_or_else(|| Err(missing()))
+    answers.into_iter().next().flatten().unwrap_or_else(|| Err(missing()))
 }
 
-async fn call(client: &Client, names: &[String], decrypted: bool) -> Result<Vec<Found>, SecretFailure> {
+/// The answers to those that can be told in the answer.
+async fn call(
+    client: &Client,
+    names: &[String],
+    decrypted: bool,
+) -> Result<Vec<Option<Found>>, SecretFailure> {
     let answer = client
         .get_parameters()
         .set_names(Some(names.to_vec()))
@@ -47,11 +60,18 @@ async fn call(client: &Client, names: &[String], decrypted: bool) -> Result<Vec<
         .map_err(|error| sorted(&error))?;
     let mut given: Vec<Option<Parameter>> =
         answer.parameters.unwrap_or_default().into_iter().map(Some).collect();
+    let invalid = answer.invalid_parameters.unwrap_or_default();
+    // The only answer to the only question needs no name.
+    let is_alone = names.len() == 1 && given.len() == 1;
     Ok(names
         .iter()
         .map(|name| {
-            let slot = given.iter_mut().find(|slot| slot.as_ref().is_some_and(|given| is(given, name)));
-            slot.and_then(Option::take).map_or_else(|| Err(missing()), content)
+            let is =
+                |slot: &Option<Parameter>| slot.as_ref().is_some_and(|given| is_alone || is(given, name));
+            match given.iter_mut().find(|slot| is(slot)).and_then(Option::take) {
+                Some(parameter) => Some(content(parameter)),
+                None => invalid.contains(name).then(|| Err(missing())),
+            }
         })
         .collect())
 }

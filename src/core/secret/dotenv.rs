@@ -105,13 +105,14 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, Vec<DotenvError>> {
         match value {
             Err(Wrong::Quotation) => errors.push(DotenvError::Quotation { line: begun, name }),
             Err(Wrong::Variable) => errors.push(DotenvError::Variable { line: begun, name }),
-            Ok(value) => match check(&value) {
-                Err(why) => errors.push(DotenvError::Value { line: begun, name, why }),
-                Ok(()) => {
+            Ok(value) => {
+                if let Err(why) = check(&value) {
+                    errors.push(DotenvError::Value { line: begun, name, why });
+                } else {
                     entries.push((name, value));
                     lines_of.push(begun);
                 }
-            },
+            }
         }
     }
     if errors.is_empty() { Ok(entries) } else { Err(errors) }

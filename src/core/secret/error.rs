@@ -28,7 +28,7 @@ pub enum SecretError {
         /// Its source in words.
         place: String,
         /// Why.
-        why: SecretFailure,
+        why: Box<SecretFailure>,
     },
 }
 
@@ -145,7 +145,8 @@ impl SecretError {
 
     /// Whether a login would help.
     pub fn needs_login(&self) -> bool {
-        matches!(self, Self::Source { why: SecretFailure::Session { why }, .. } if why.needs_login())
+        let Self::Source { why, .. } = self else { return false };
+        matches!(&**why, SecretFailure::Session { why } if why.needs_login())
     }
 
     /// What to type next.

@@ -1,4 +1,4 @@
-//! What is answered: the documents of GetSecretValue and GetParameter, and errors as the agent words them.
+//! What is answered: the documents of `GetSecretValue` and `GetParameter`, and errors as the agent words them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,7 +36,7 @@ impl Shown<'_> {
     }
 }
 
-/// GetSecretValue's answer, as the agent writes it: `CreatedDate` is a text with seconds.
+/// `GetSecretValue`'s answer, as the agent writes it: `CreatedDate` is a text with seconds.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct SecretDocument<'a> {
@@ -104,7 +104,7 @@ struct Envelope<'a> {
 #[derive(Serialize)]
 struct Empty {}
 
-/// GetParameter's answer, as the extension writes it.
+/// `GetParameter`'s answer, as the extension writes it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct ParameterDocument<'a> {
@@ -220,9 +220,9 @@ impl Fault {
                 }
             };
         };
-        let failure = match why {
+        let failure = match &**why {
             SecretError::NotListed { .. } => return typed(StatusCode::NOT_FOUND, "AccessDeniedException"),
-            SecretError::Source { why, .. } => why,
+            SecretError::Source { why, .. } => &**why,
         };
         match failure {
             SecretFailure::Refused { code, .. } => Self::typed(StatusCode::BAD_REQUEST, code, &said),
@@ -333,7 +333,8 @@ mod tests {
 
     #[test]
     fn each_failure_has_the_agents_status_and_shape() {
-        let source = |why| SecretError::Source { name: "K".into(), place: "ssm /k".into(), why };
+        let source =
+            |why| SecretError::Source { name: "K".into(), place: "ssm /k".into(), why: Box::new(why) };
         let network = || SecretFailure::Network { why: "x".into() };
         let refused = |code: &str| SecretFailure::Refused { code: code.into(), why: "no".into() };
         let profile = ProfileName::parse("dev").unwrap();
@@ -354,7 +355,7 @@ mod tests {
             (source(SecretFailure::Pending), 504, "TimeoutError"),
             (source(SecretFailure::Local { why: "x".into(), remedy: None }), 500, "InternalFailure"),
         ] {
-            let fault = Fault::of(&Refusal::Secret { why: error });
+            let fault = Fault::of(&Refusal::from(error));
             let body: Value = serde_json::from_str(&fault.body).unwrap();
             assert_eq!((fault.status.as_u16(), &body["__type"]), (status, &json!(code)));
         }

@@ -140,11 +140,11 @@ impl Broker {
         let profile = self.profile_of(process, wanted).await?;
         let mut wrong = names.iter().filter_map(|name| of_keychain(&profile, name).err());
         if let Some(first) = wrong.next() {
-            return Err(wrong.fold(first, Failure::and));
+            return Err(wrong.fold(first, |all, one| all.and(&one)));
         }
         let keychain = self.keeper.chosen.kind;
         if !keychain.is_durable() {
-            return Err(not_kept(DurableError::Forgetful { kind: keychain }));
+            return Err(not_kept(&DurableError::Forgetful { kind: keychain }));
         }
         Ok(Reply::SecretsKept { keychain, profile: profile.name.clone() })
     }
@@ -170,7 +170,11 @@ impl Broker {
             .map_err(|why| Failure::new(format!("secret {name}: {why}"), None))?;
         let chosen = &self.keeper.chosen;
         let bytes = Zeroizing::new(content.reveal().to_vec());
-        chosen.durable().write(Item::secret(&profile.name, name), bytes).await.map_err(not_kept)?;
+        chosen
+            .durable()
+            .write(Item::secret(&profile.name, name), bytes)
+            .await
+            .map_err(|error| not_kept(&error))?;
         self.secrets.forget(&profile.name, name);
         tracing::info!(profile = %profile.name, %name, keychain = %chosen.kind, "a secret is kept");
         Ok(Reply::SecretsKept { keychain: chosen.kind, profile: profile.name.clone() })
@@ -185,7 +189,8 @@ impl Broker {
     ) -> Result<Reply, Failure> {
         let profile = self.profile_of(process, wanted).await?;
         let durable = self.keeper.chosen.durable();
-        let were_there = durable.remove(Item::secret(&profile.name, name)).await.map_err(not_kept)?;
+        let were_there =
+            durable.remove(Item::secret(&profile.name, name)).await.map_err(|error| not_kept(&error))?;
         self.secrets.forget(&profile.name, name);
         tracing::info!(profile = %profile.name, %name, "a secret was removed");
         Ok(Reply::SecretForgotten { profile: profile.name.clone(), were_there })
@@ -229,8 +234,8 @@ fn of_keychain(profile: &Profile, name: &SecretName) -> Result<(), Failure> {
     }
 }
 
-fn not_kept(error: DurableError) -> Failure {
-    let hint = alternatives(&error).or_else(|| error.hint());
+fn not_kept(error: &DurableError) -> Failure {
+    let hint = alternatives(error).or_else(|| error.hint());
     Failure::new(error.to_string(), hint)
 }
 

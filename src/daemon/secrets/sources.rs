@@ -98,21 +98,16 @@ impl Sources {
         let mut by_region: HashMap<Region, Vec<Address>> = HashMap::new();
         let mut read = Vec::with_capacity(addresses.len());
         for address in addresses {
-            match region(&address) {
-                Some(region) => by_region.entry(region).or_default().push(address),
-                None => {
-                    let remedy =
-                        "add region to the profile's access_role, or provider.region to serverless.yml";
-                    let why = "no region is named".to_owned();
-                    read.push((
-                        address,
-                        Err(SecretFailure::Missing { why, remedy: Some(remedy.to_owned()) }),
-                    ));
-                }
+            if let Some(region) = region(&address) {
+                by_region.entry(region).or_default().push(address);
+                continue;
             }
+            let remedy = "add region to the profile's access_role, or provider.region to serverless.yml";
+            let why = "no region is named".to_owned();
+            read.push((address, Err(SecretFailure::Missing { why, remedy: Some(remedy.to_owned()) })));
         }
         for (region, addresses) in by_region {
-            read.extend(self.of_region(&session, &region, addresses).await);
+            read.extend(Box::pin(self.of_region(&session, &region, addresses)).await);
         }
         read
     }
@@ -182,7 +177,7 @@ fn region(address: &Address) -> Option<Region> {
     region_of(id).and_then(|region| Region::parse(region).ok()).or_else(|| address.region.clone())
 }
 
-/// A parameter's name with its version or label, as GetParameters takes it.
+/// A parameter's name with its version or label, as `GetParameters` takes it.
 fn selected(name: &str, version: &Version) -> String {
     let selector = version.id.as_ref().or(version.label.as_ref());
     selector.map_or_else(|| name.to_owned(), |selector| format!("{name}:{selector}"))

@@ -49,6 +49,9 @@ struct Slot {
     flight: Option<Flight>,
 }
 
+/// When a value was read and what it is worth, and the last failure.
+type Known = (Option<(Timestamp, Freshness)>, Option<SecretFailure>);
+
 /// What a look at a slot comes to.
 enum Look {
     Served(Got),
@@ -108,7 +111,7 @@ impl Store {
     }
 
     /// What is known of these, without reading any: when it was read, whether it is fresh, and the last failure.
-    pub(super) fn known(&self, asks: &[Ask]) -> Vec<(Option<(Timestamp, Freshness)>, Option<SecretFailure>)> {
+    pub(super) fn known(&self, asks: &[Ask]) -> Vec<Known> {
         let (now, slots) = (clock::now(), self.lock());
         let known = |ask: &Ask| {
             let Some(slot) = slots.get(&ask.address) else { return (None, None) };
@@ -175,7 +178,7 @@ impl Store {
         tokio::spawn(async move {
             let mut landing: HashMap<_, _> = of_aws.into_iter().collect();
             let addresses = landing.keys().cloned().collect();
-            for (address, outcome) in store.sources.of_aws(access, addresses).await {
+            for (address, outcome) in Box::pin(store.sources.of_aws(access, addresses)).await {
                 if let Some(land) = landing.remove(&address) {
                     store.landed((address, outcome), &land);
                 }

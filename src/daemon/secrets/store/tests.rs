@@ -104,10 +104,8 @@ fn fresh(value: &str) -> Result<(String, Option<String>), String> {
 
 #[tokio::test]
 async fn a_value_is_read_once_for_all_who_wait_and_again_when_it_is_refreshed() {
-    let place = place(
-        "S = { command = [\"/bin/sh\", \"-c\", \"echo x >> HOME/runs; cat HOME/value\"] }",
-        HOUR,
-    );
+    let place =
+        place("S = { command = [\"/bin/sh\", \"-c\", \"echo x >> HOME/runs; cat HOME/value\"] }", HOUR);
     place.write("value", "one", 0o600);
     let asks = vec![place.ask("S")];
     let many: Vec<_> = (0..1000)
