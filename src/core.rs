@@ -46,6 +46,8 @@ pub mod protocol;
 pub mod recent;
 pub mod refusal;
 pub mod relay;
+pub mod secret;
+pub mod secrets_agent;
 pub mod serverless;
 pub mod serverless_cli;
 pub mod session;

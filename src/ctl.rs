@@ -18,6 +18,8 @@ mod mfa;
 mod paint;
 mod picker;
 mod pins;
+mod secret;
+mod secret_pipe;
 mod status;
 mod terminal;
 mod tokens;
@@ -126,6 +128,9 @@ enum Command {
     Env(env::Env),
     /// Become a command that has credentials, wherever it goes: its own for as long as it runs
     Exec(exec::Exec),
+    /// Read, keep and list the secrets of a profile
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Show, make and revoke tokens for containers and for tools that cannot be identified
     Tokens(tokens::Tokens),
     /// Print credentials for the calling program: for `credential_process` in ~/.aws/config
@@ -168,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Mfa(mfa) => mfa.run(),
         Command::Env(env) => env.run(),
         Command::Exec(exec) => exec.run(),
+        Command::Secret(command) => command.run(),
         Command::Tokens(tokens) => tokens.run(),
         Command::CredentialProcess(wanted) => commands::credential_process(wanted),
         Command::AwsConfig(command) => command.run(),

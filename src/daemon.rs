@@ -24,6 +24,7 @@ mod refusals;
 mod remote;
 mod report;
 mod run;
+mod secrets;
 mod sessions;
 mod settings;
 mod tokenless;

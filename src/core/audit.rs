@@ -1,6 +1,6 @@
 //! What the audit log says of each issue and each refusal.
 //!
-//! Each line is a JSON object with `time` and `event`. Where that is `issue` or `refusal` the line is a [`Record`];
+//! Each line is a JSON object with `time` and `event`. Where that is `issue`, `secrets` or `refusal` the line is a [`Record`];
 //! where it is `lost`, a [`Gap`] stands for lines that could not be written. Keys may be added; those that are here
 //! keep their meaning.
 
@@ -58,6 +58,9 @@ pub struct Record {
     /// When what was handed out ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    /// Which secrets were handed out or asked for: their names, or what AWS calls them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Why nothing was handed out, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -72,6 +75,8 @@ pub struct Record {
 pub enum Event {
     /// Credentials were handed out.
     Issue,
+    /// Values of secrets were handed out.
+    Secrets,
     /// They were not.
     Refusal,
     /// Lines could not be written.
@@ -137,6 +142,10 @@ pub enum Way {
     Static,
     /// `brokerctl console`.
     Console,
+    /// The interface of the Secrets Manager Agent.
+    SecretsAgent,
+    /// `brokerctl secret`, `brokerctl exec --secrets`, and what else asks for secrets by the control socket.
+    SecretsCommand,
 }
 
 /// A container token, as the audit log names it.
@@ -249,6 +258,17 @@ impl Record {
         }
     }
 
+    /// The record of values handed out, by their names.
+    pub fn secrets(
+        time: Timestamp,
+        way: Way,
+        caller: Option<Arc<AuditedCaller>>,
+        decision: &Decision,
+        names: Vec<String>,
+    ) -> Self {
+        Self { secrets: names, ..Self::decided(time, Event::Secrets, way, caller, decision) }
+    }
+
     /// The record of a decision that could not be carried out.
     pub fn failure(
         time: Timestamp,
@@ -287,8 +307,15 @@ impl Record {
             session_name: None,
             expires: None,
             reason: Some(refusal.to_string()),
+            secrets: Vec::new(),
             refusal: Some(refusal),
         }
+    }
+
+    /// The same, with the secrets that were asked for.
+    #[must_use]
+    pub fn about(self, secrets: Vec<String>) -> Self {
+        Self { secrets, ..self }
     }
 
     /// The same, asked for with a container token.
@@ -319,6 +346,7 @@ impl Record {
             session_name: None,
             expires: None,
             reason: None,
+            secrets: Vec::new(),
             refusal: None,
         }
     }

@@ -1,4 +1,5 @@
-//! What brokerd keeps in the keychain from one start to the next: sessions, and the keys that seal tokens.
+//! What brokerd keeps in the keychain from one start to the next: sessions, values of secrets, and the keys that seal
+//! tokens.
 //!
 //! It is a cache: whatever is wrong with one, it can be done without, at the price of a call to STS for each session
 //! and of a token for each client.
@@ -12,6 +13,7 @@ use super::aws_clock::Heard;
 use super::credentials::SessionCredentials;
 use super::mfa::{MfaHolder, MfaSession};
 use super::moment::Timestamp;
+use super::secret::{Address, Content};
 use super::session::SessionRequest;
 use super::sso::{SsoSession, SsoToken};
 use super::token::TokenKeys;
@@ -52,6 +54,8 @@ pub struct Cache {
     pub logins: KeptLogins,
     /// What AWS said of the time.
     pub clock: Option<KeptClock>,
+    /// The values of secrets.
+    pub secrets: Vec<CachedSecret>,
 }
 
 /// Logins: what gives base credentials without anybody being asked again.
@@ -83,6 +87,17 @@ pub struct KeptClock {
     pub heard: Heard,
 }
 
+/// A value, and when it was read where.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CachedSecret {
+    /// Where.
+    pub address: Address,
+    /// What was there.
+    pub content: Arc<Content>,
+    /// When.
+    pub read: Timestamp,
+}
+
 /// A session, and what it was asked for with.
 #[derive(Debug)]
 pub struct CachedSession {
@@ -107,7 +122,7 @@ struct Stored<R, T> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<K, S, L, M, C> {
+struct Body<K, S, L, M, C, V> {
     token_keys: K,
     sessions: Vec<S>,
     // A cache of an earlier version has none of these.
@@ -117,6 +132,8 @@ struct Body<K, S, L, M, C> {
     mfa: Vec<M>,
     #[serde(default)]
     clock: C,
+    #[serde(default)]
+    secrets: V,
 }
 
 /// A body as it is read.
@@ -126,6 +143,7 @@ type Written = Body<
     (SsoSession, SsoToken),
     StoredMfa<MfaHolder, Zeroizing<String>>,
     Option<KeptClock>,
+    Vec<CachedSecret>,
 >;
 
 impl Cache {
@@ -167,12 +185,20 @@ impl Cache {
         let of_mfa: usize = mfa.iter().map(|session| 1024 + 2 * session.session_token.len()).sum();
         let of_sso: usize =
             sso.iter().map(|(session, token)| 1024 + 2 * (session.start_url.len() + sso_size(token))).sum();
-        let longest =
-            stored.iter().map(|session| 1024 + 2 * session.size()).sum::<usize>() + of_mfa + of_sso + 1024;
+        let of_secrets: usize = self.secrets.iter().map(|secret| 1024 + secret.content.size()).sum();
+        let of_sessions: usize = stored.iter().map(|session| 1024 + 2 * session.size()).sum();
+        let longest = of_sessions + of_mfa + of_sso + of_secrets + 1024;
         let mut bytes = Zeroizing::new(Vec::with_capacity(longest));
         bytes.extend(format!("{HEADER}{FORM}\n").into_bytes());
         // Writing to memory cannot fail, and none of these types has a form that JSON lacks.
-        let body = Body { token_keys: &self.token_keys, sessions: stored, sso, mfa, clock: &self.clock };
+        let body = Body {
+            token_keys: &self.token_keys,
+            sessions: stored,
+            sso,
+            mfa,
+            clock: &self.clock,
+            secrets: &self.secrets,
+        };
         let _ = serde_json::to_writer(&mut *bytes, &body);
         bytes
     }
@@ -197,7 +223,7 @@ impl Cache {
         let sessions = body.sessions.into_iter().map(CachedSession::from).collect();
         let mfa = body.mfa.into_iter().map(MfaSession::from).collect();
         let logins = KeptLogins { sso: body.sso, mfa };
-        Ok(Self { token_keys: body.token_keys, sessions, logins, clock: body.clock })
+        Ok(Self { token_keys: body.token_keys, sessions, logins, clock: body.clock, secrets: body.secrets })
     }
 }
 
@@ -268,7 +294,8 @@ mod tests {
 
     use super::*;
     use crate::core::catalog::{AccessRole, Source};
-    use crate::core::name::{ExternalId, PolicyArn, Region, RoleArn, SessionName};
+    use crate::core::name::{ExternalId, PolicyArn, ProfileName, Region, RoleArn, SessionName};
+    use crate::core::secret::{Origin, Spot, Version};
     use crate::core::token::TokenKey;
 
     fn session(number: usize, expires: i64) -> CachedSession {
@@ -330,6 +357,21 @@ mod tests {
         }
     }
 
+    fn secret(number: usize) -> CachedSecret {
+        let address = Address {
+            profile: ProfileName::parse("dev").unwrap(),
+            role_digest: "x".into(),
+            region: Some(Region::parse("eu-west-1").unwrap()),
+            spot: Spot::SecretsManager { id: format!("shop/{number}"), version: Version::default() },
+        };
+        let value = Zeroizing::new(vec![b's'; 40 + number]);
+        CachedSecret {
+            address,
+            content: Arc::new(Content::new(value, Origin::Here).unwrap()),
+            read: Timestamp(7),
+        }
+    }
+
     fn cache(count: usize) -> Cache {
         let keys = TokenKeys::new(TokenKey::new([7; 32]), Timestamp(5));
         Cache {
@@ -340,6 +382,7 @@ mod tests {
                 mfa: (0..count).map(mfa).collect(),
             },
             clock: None,
+            secrets: (0..count).map(secret).collect(),
         }
     }
 
@@ -362,6 +405,12 @@ mod tests {
                     expected.credentials.reveal().session_token
                 );
             }
+            for (number, found) in back.secrets.iter().enumerate() {
+                let expected = secret(number);
+                assert_eq!((&found.address, found.read), (&expected.address, expected.read));
+                assert_eq!(found.content.reveal(), expected.content.reveal());
+            }
+            assert_eq!(back.secrets.len(), count);
             for (number, found) in back.sessions.iter().enumerate() {
                 let expected = session(number, 4600);
                 assert_eq!(found.request, expected.request);
@@ -426,6 +475,12 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let shown = format!("{:?}", cache(1));
-        assert!(!shown.contains("secret/") && !shown.contains("ttt") && !shown.contains("7, 7"), "{shown}");
+        assert!(
+            !shown.contains("sss")
+                && !shown.contains("secret/")
+                && !shown.contains("ttt")
+                && !shown.contains("7, 7"),
+            "{shown}"
+        );
     }
 }

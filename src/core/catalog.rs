@@ -25,7 +25,7 @@ pub use application::{Application, Unmatched};
 pub use profile::Profile;
 pub use safeguard::{Enforce, Level, SAFEGUARDS, Safeguard};
 pub use schema::schema;
-pub use secret::SecretSource;
+pub use secret::{DEFAULT_TTL, Secret, SecretSource};
 pub use stage_pattern::{StagePattern, StagePatternError};
 
 /// The keys of the file.
@@ -122,6 +122,10 @@ default_profile = "dev"
 prod = "apac-banking-prod"
 "#;
 
+    fn secret(source: SecretSource) -> Secret {
+        Secret { source, ttl: DEFAULT_TTL }
+    }
+
     fn profile_name(text: &str) -> ProfileName {
         ProfileName::parse(text).unwrap()
     }
@@ -139,10 +143,11 @@ prod = "apac-banking-prod"
             secrets: BTreeMap::from([
                 (
                     SecretName::parse("DATABASE_URL").unwrap(),
-                    SecretSource::Ssm { name: "/dev/database-url".into() },
+                    secret(SecretSource::Ssm { name: "/dev/database-url".into() }),
                 ),
-                (SecretName::parse("STRIPE_KEY").unwrap(), SecretSource::Keychain),
+                (SecretName::parse("STRIPE_KEY").unwrap(), secret(SecretSource::Keychain)),
             ]),
+            passthrough: false,
             short: false,
             safeguards: vec![Safeguard {
                 policy: "allowed-regions".into(),
@@ -159,6 +164,7 @@ prod = "apac-banking-prod"
             description: None,
             access_role: None,
             secrets: BTreeMap::new(),
+            passthrough: false,
             short: false,
             safeguards: vec![],
             not_enforced: vec![],

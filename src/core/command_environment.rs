@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::name::Region;
-use super::pointers::{ENDPOINT_NAMES, MISLEADING, pointers};
+use super::pointers::{ENDPOINT_NAMES, MISLEADING, SECRETS_PORT, SECRETS_TOKEN, pointers, secrets_port};
 use super::protocol::{ExecAccess, ExecGrant};
 use super::shadow::DefaultSections;
 use super::stage::STAGE_VARIABLE;
@@ -30,10 +30,14 @@ const NOTHING: &str = "/dev/null";
 /// A `[default]` section with credentials wins over a container endpoint in nearly every SDK, so the file that has
 /// one is hidden, and only that one: the other may have settings that the command needs. JS SDK 2 looks for a hidden
 /// credentials file in its old place unless it is told to load the configuration too, which must then be there.
+///
+/// Clients of the Parameters and Secrets Lambda Extension send `AWS_SESSION_TOKEN`, which every function in AWS Lambda has
+/// (`lambda`). It is set only where that is asked for: some tools take it for half of a set of keys, and fail.
 pub fn changes(
     grant: &ExecGrant,
     region: Option<&Region>,
     defaults: DefaultSections,
+    lambda: bool,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Change> {
     let mut changes: Vec<Change> = MISLEADING.into_iter().map(|name| Change { name, value: None }).collect();
@@ -43,6 +47,11 @@ pub fn changes(
             set("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
             set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token.reveal());
             set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &file.to_string_lossy());
+            // The same token opens the secrets interface.
+            set(SECRETS_TOKEN, &format!("file://{}", file.display()));
+            if lambda {
+                set("AWS_SESSION_TOKEN", token.reveal());
+            }
             if defaults.any() {
                 set("AWS_SDK_LOAD_CONFIG", "1");
             }
@@ -71,6 +80,9 @@ pub fn changes(
     } else {
         // There it would get what its directory has, which is something else.
         set("AWS_EC2_METADATA_DISABLED", "true");
+        if let Some(port) = grant.endpoints.first().and_then(|endpoint| secrets_port(endpoint)) {
+            set(SECRETS_PORT, port);
+        }
         changes.extend(ENDPOINT_NAMES.into_iter().map(|name| Change { name, value: None }));
     }
     changes
@@ -125,7 +137,7 @@ mod tests {
             MISLEADING.into_iter().map(|name| (name, "before".to_owned())).collect();
         environment.insert("NO_PROXY", "corp".into());
         let region = region.map(|region| Region::parse(region).unwrap());
-        for Change { name, value } in changes(grant, region.as_ref(), defaults, &|_| None) {
+        for Change { name, value } in changes(grant, region.as_ref(), defaults, false, &|_| None) {
             match value {
                 Some(value) => environment.insert(name, value.to_string()),
                 None => environment.remove(name),
@@ -145,9 +157,11 @@ mod tests {
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1/"),
             ("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1/"),
             ("AWS_REGION", "eu-west-1"),
+            ("AWS_TOKEN", "file:///run/token"),
             ("BROKERD_STAGE", "prod"),
             ("CPL_AWS_EC2_API_ROOT_URL", "http://127.0.0.1:1/"),
             ("NO_PROXY", "127.0.0.1,localhost"),
+            ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "1"),
         ];
         assert_eq!(after, expected.map(|(name, value)| (name, value.to_owned())).into());
     }
@@ -156,9 +170,19 @@ mod tests {
     fn another_projects_application_has_no_metadata_endpoint() {
         let after = after(&grant(false, false), Some("us-east-2"), NONE);
         assert_eq!(after["AWS_EC2_METADATA_DISABLED"], "true");
+        assert_eq!(after["PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"], "1", "the token is for that one too");
         assert_eq!([&after["AWS_REGION"], &after["AWS_DEFAULT_REGION"]], ["us-east-2", "us-east-2"]);
         for name in ENDPOINT_NAMES.into_iter().chain([STAGE_VARIABLE]) {
             assert_eq!(after.get(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_session_token_is_set_only_where_clients_of_the_extension_are_meant() {
+        for (lambda, expected) in [(false, None), (true, Some("marked"))] {
+            let changes = changes(&grant(true, false), None, NONE, lambda, &|_| None);
+            let last = changes.iter().rfind(|change| change.name == "AWS_SESSION_TOKEN").unwrap();
+            assert_eq!(last.value.as_ref().map(|value| value.as_str()), expected);
         }
     }
 
@@ -184,7 +208,7 @@ mod tests {
         assert_eq!(after["AWS_CREDENTIAL_EXPIRATION"], "1970-01-01T00:00:00Z");
         assert!(!after.contains_key("AWS_CONTAINER_AUTHORIZATION_TOKEN"));
         assert!(!after.contains_key("AWS_SHARED_CREDENTIALS_FILE"), "keys win over files anyway");
-        let shown = format!("{:?} {grant:?}", changes(&grant, None, NONE, &|_| None));
+        let shown = format!("{:?} {grant:?}", changes(&grant, None, NONE, true, &|_| None));
         assert!(!shown.contains("marked"), "{shown}");
     }
 }

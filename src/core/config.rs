@@ -20,7 +20,7 @@ const ROOTS: usize = 64;
 const EXAMPLE: &str = "write listen = [\"127.0.0.1:9254\"], or leave the key out";
 
 /// The keys of the file.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "listen",
     "imds_v1",
     "keychain",
@@ -32,6 +32,7 @@ const KEYS: [&str; 12] = [
     "sso_cache",
     "mfa_process",
     "mfa_session",
+    "secrets_stale_for",
     "endpoint",
 ];
 
@@ -40,6 +41,8 @@ const IDLE_AFTER: Duration = Duration::from_hours(1);
 
 /// How long an MFA session lasts, where the file says nothing: as long as AWS's own default.
 const MFA_SESSION: Duration = Duration::from_hours(12);
+/// How long the value of a secret is served past its time while its source is down, where the file says nothing.
+const STALE_FOR: Duration = Duration::from_hours(1);
 
 /// The settings of the daemon. Every key has a default and the file may be absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub struct Config {
     pub lock_on_screen_lock: bool,
     /// How much of the audit log is kept.
     pub audit: AuditKeeping,
+    /// How long the value of a secret is served past its time to live while its source is down: at most 7 days.
+    pub secrets_stale_for: Duration,
 }
 
 /// How much of the audit log is kept: `[audit]`.
@@ -103,6 +108,7 @@ impl Default for Config {
             mfa_session: MFA_SESSION,
             lock_on_screen_lock: false,
             audit: AuditKeeping::default(),
+            secrets_stale_for: STALE_FOR,
         }
     }
 }
@@ -138,6 +144,9 @@ impl Config {
                     .boolean("lock_on_screen_lock", findings)
                     .unwrap_or(default.lock_on_screen_lock),
                 audit: read_audit(root, findings),
+                secrets_stale_for: root
+                    .parsed("secrets_stale_for", stale_for, findings)
+                    .unwrap_or(default.secrets_stale_for),
             }
         })
     }
@@ -324,6 +333,11 @@ fn idle_after(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn stale_for(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if duration <= Duration::from_hours(7 * 24) { Ok(duration) } else { Err("expected 0s to 7d".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,6 +362,7 @@ mod tests {
             mfa_session: Duration::from_hours(12),
             lock_on_screen_lock: false,
             audit: AuditKeeping { size: 16 * 1024 * 1024, keep: 8 },
+            secrets_stale_for: Duration::from_hours(1),
         };
         assert_eq!(Config::default(), default);
         for text in [
@@ -369,6 +384,7 @@ mod tests {
          projects = [\"~/work\", \"/srv\"]\n\
          sso_cache = \"shared\"\nmfa_process = [\"ykman\", \"code\"]\nmfa_session = \"36h\"\n\
          lock_on_screen_lock = true\naudit = { size = \"512KiB\", keep = 3 }\n\
+         secrets_stale_for = \"0s\"\n\
          [endpoint.remote]\naddresses = [\"172.17.0.1:9254\", \"[fd00::1]:80\"]\n";
         assert_eq!(
             parse(text),
@@ -385,6 +401,7 @@ mod tests {
                 mfa_session: Duration::from_hours(36),
                 lock_on_screen_lock: true,
                 audit: AuditKeeping { size: 512 * 1024, keep: 3 },
+                secrets_stale_for: Duration::ZERO,
             })
         );
     }

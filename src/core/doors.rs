@@ -86,6 +86,20 @@ impl Doors {
         Ok(())
     }
 
+    /// The same for the secrets interface, whose clients in Node send `Sec-Fetch-Mode` by `fetch`. That is no browser:
+    /// one sends `Sec-Fetch-Site` and `Sec-Fetch-Dest` with it, always (W3C, "Fetch Metadata Request Headers", section 2),
+    /// and may send the token's header to another origin only once that has agreed.
+    pub fn check_agent(&self, target: &Uri, headers: &HeaderMap) -> Result<(), Shut> {
+        const MODE: &str = "sec-fetch-mode";
+        let of_browser = headers.keys().filter(|name| name.as_str().starts_with(BROWSER_FORM));
+        if headers.get(MODE).is_none_or(|mode| mode != "cors") || of_browser.count() > 1 {
+            return self.check(target, headers, None);
+        }
+        let mut without = headers.clone();
+        without.remove(MODE);
+        self.check(target, &without, None)
+    }
+
     fn is_ours(&self, host: &str, here: Option<IpAddr>) -> bool {
         let Some(name) = without_port(host) else { return false };
         if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
@@ -126,6 +140,28 @@ mod tests {
             );
         }
         Doors::new(vec!["broker.internal".into()]).check(&target.parse().unwrap(), &map, None)
+    }
+
+    #[test]
+    fn fetch_of_node_is_no_browser_to_the_secrets_interface() {
+        let check = |headers: &[(&'static str, &'static str)]| {
+            let mut map = HeaderMap::new();
+            map.append(HOST, HeaderValue::from_static("localhost:9254"));
+            for (name, value) in headers {
+                map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            Doors::default().check_agent(&"/secretsmanager/get".parse().unwrap(), &map).is_ok()
+        };
+        assert!(check(&[]) && check(&[("sec-fetch-mode", "cors")]));
+        for more in [
+            &[("sec-fetch-mode", "navigate")][..],
+            &[("sec-fetch-mode", "cors"), ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-mode", "cors"), ("origin", "http://evil.example")],
+            &[("sec-fetch-mode", "cors"), ("x-forwarded-for", "10.0.0.1")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert!(!check(more), "{more:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::KeysName;
+use super::name::{KeysName, ProfileName, SecretName};
 
 /// A keychain that brokerd can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,14 @@ impl Item {
         [CACHE_OF, CACHE_KEY_OF].iter().any(|begin| self.account.starts_with(begin))
     }
 
+    /// The value of a secret of a profile that a person gave. A dot is in neither name.
+    pub fn secret(profile: &ProfileName, name: &SecretName) -> Self {
+        Self {
+            account: format!("secret {profile}.{name}"),
+            label: format!("brokerd: {name} of profile {profile}"),
+        }
+    }
+
     /// Long-term AWS keys that a person gave, under a name.
     pub fn keys(name: &KeysName) -> Self {
         Self { account: format!("keys {name}"), label: format!("brokerd: AWS keys {name}") }
@@ -126,9 +134,24 @@ mod tests {
     fn items_of_different_things_are_different_items() {
         let (one, other) = (Path::new("/home/a/.local/state/brokerd"), Path::new("/tmp/demo/state"));
         let keys = |name| Item::keys(&KeysName::parse(name).unwrap());
-        let items = [Item::cache(one), Item::cache(other), Item::cache_key(one), keys("work"), keys("home")];
+        let secret = |profile, name| {
+            Item::secret(&ProfileName::parse(profile).unwrap(), &SecretName::parse(name).unwrap())
+        };
+        let items = [
+            Item::cache(one),
+            Item::cache(other),
+            Item::cache_key(one),
+            keys("work"),
+            keys("home"),
+            secret("work", "KEY"),
+            secret("home", "KEY"),
+            secret("work", "OTHER"),
+        ];
         let accounts: std::collections::HashSet<_> = items.iter().map(|item| &item.account).collect();
         assert_eq!(accounts.len(), items.len());
-        assert_eq!(items.each_ref().map(Item::is_cached), [true, true, true, false, false]);
+        assert_eq!(
+            items.each_ref().map(Item::is_cached),
+            [true, true, true, false, false, false, false, false]
+        );
     }
 }

@@ -7,6 +7,12 @@ pub const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 /// Every name of the metadata endpoint: of the SDKs, of the Rust crate `object_store` (polars, delta-rs, obstore), and
 /// of GDAL. With a trailing slash: older AWS CLIs put none between it and the path.
 pub const ENDPOINT_NAMES: [&str; 3] = [ENDPOINT, "AWS_METADATA_ENDPOINT", "CPL_AWS_EC2_API_ROOT_URL"];
+/// The name of the port at which clients of the AWS Parameters and Secrets Lambda Extension look (AWS Systems Manager user
+/// guide, "Using Parameter Store parameters in AWS Lambda functions").
+pub const SECRETS_PORT: &str = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT";
+/// The name under which the AWS Secrets Manager Agent looks first for the token that its clients send: the text itself, or
+/// `file://` and its file.
+pub const SECRETS_TOKEN: &str = "AWS_TOKEN";
 /// The names of the region.
 pub const REGION_NAMES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 /// What is set for a tool by which it would take other credentials than brokerd's: keys, profiles, web identity, other
@@ -48,6 +54,12 @@ pub fn no_proxy(before: &str) -> String {
     known.iter().copied().chain(missing).collect::<Vec<_>>().join(",")
 }
 
+/// The port of an endpoint, for [`SECRETS_PORT`]. `endpoint` is `http://address:port/`.
+pub fn secrets_port(endpoint: &str) -> Option<&str> {
+    let (_, port) = endpoint.trim_end_matches('/').rsplit_once(':')?;
+    Some(port).filter(|port| port.parse::<u16>().is_ok())
+}
+
 /// The variables with their values; none for the endpoint without one. `variable` is the environment: a list for
 /// proxies is added to.
 pub fn pointers(
@@ -58,6 +70,8 @@ pub fn pointers(
     let of_endpoint =
         endpoint.into_iter().flat_map(|endpoint| ENDPOINT_NAMES.map(|name| (name, endpoint.to_owned())));
     let mut found: Vec<(&'static str, String)> = of_endpoint.collect();
+    let port = endpoint.and_then(secrets_port);
+    found.extend(port.map(|port| (SECRETS_PORT, port.to_owned())));
     found.extend(direct(variable));
     found.extend(
         region.into_iter().flat_map(|region| REGION_NAMES.into_iter().map(|name| (name, region.to_string()))),
@@ -101,13 +115,16 @@ mod tests {
                 ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1/".to_owned()),
                 ("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1/".to_owned()),
                 ("CPL_AWS_EC2_API_ROOT_URL", "http://127.0.0.1:1/".to_owned()),
+                ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "1".to_owned()),
                 ("NO_PROXY", "x,127.0.0.1,localhost".to_owned()),
                 ("no_proxy", "x,127.0.0.1,localhost".to_owned()),
                 ("AWS_REGION", "eu-west-1".to_owned()),
                 ("AWS_DEFAULT_REGION", "eu-west-1".to_owned()),
             ]
         );
-        assert_eq!(pointers(Some("http://[::1]:1/"), None, &|_| None).len(), 4);
+        assert_eq!(pointers(Some("http://[::1]:1/"), None, &|_| None).len(), 5);
         assert_eq!(pointers(None, None, &|_| None).len(), 1);
+        assert_eq!(secrets_port("http://[::1]:9254/"), Some("9254"));
+        assert_eq!([secrets_port("http://[::1]/"), secrets_port("x")], [None, None]);
     }
 }

@@ -7,6 +7,7 @@ mod explanation;
 mod keeping;
 mod logins;
 mod pinning;
+mod secrets;
 mod status;
 mod ways;
 
@@ -22,13 +23,16 @@ use super::locked::Lock;
 use super::long_term_keys::LongTermKeys;
 use super::mfa::MfaCode;
 use super::moment::Timestamp;
-use super::name::{App, KeysName, Stage};
+use super::name::{App, KeysName, ProfileName, SecretName, Stage};
 use super::wanted::Wanted;
 
 pub use explanation::{AffectedProcess, Explanation, Permission, Verdict};
 pub use keeping::{Forgotten, KeychainItem, LockReply, Refreshed};
 pub use logins::{LoggedIn, LoginPage, LoginStatus, LoginTarget, MfaTaken};
 pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
+pub use secrets::{
+    GivenSecret, GivenValue, SecretFreshness, SecretGrant, SecretList, SecretOrigin, SecretStatus,
+};
 pub use status::{
     CatalogStatus, EndpointSocket, FoundStatus, ImdsV1, KeychainChoice, KeychainStatus, ProjectStatus,
     SearchStatus, Status, TokenlessClient,
@@ -217,6 +221,48 @@ pub enum Request {
     },
     /// What people gave to be kept in a keychain.
     DurableItems,
+    /// Values of secrets of the profile that is named, all of them or none.
+    Secrets {
+        /// What is named.
+        wanted: Wanted,
+        /// Which; all of the profile's without any.
+        names: Option<Vec<SecretName>>,
+    },
+    /// The secrets of the profile that is named, without their values.
+    SecretList {
+        /// What is named.
+        wanted: Wanted,
+    },
+    /// Read secrets again now, whatever is known of them.
+    RefreshSecrets {
+        /// What is named.
+        wanted: Wanted,
+        /// Which; all of the profile's without any.
+        names: Vec<SecretName>,
+    },
+    /// Whether all of these are secrets that the profile takes from the keychain.
+    CheckSecrets {
+        /// What is named. A profile by itself does: nothing is handed out.
+        wanted: Wanted,
+        /// Which.
+        names: Vec<SecretName>,
+    },
+    /// Keep the value of a secret in the keychain, in place of the one of that name.
+    KeepSecret {
+        /// What is named. A profile by itself does: nothing is handed out.
+        wanted: Wanted,
+        /// Which.
+        name: SecretName,
+        /// Its value.
+        value: GivenValue,
+    },
+    /// Take the value of a secret out of the keychain.
+    ForgetSecret {
+        /// What is named. A profile by itself does: nothing is handed out.
+        wanted: Wanted,
+        /// Which.
+        name: SecretName,
+    },
     /// End the daemon.
     Stop,
     /// Something that this version does not know.
@@ -350,6 +396,24 @@ pub enum Reply {
     },
     /// To [`Request::TakeCode`].
     MfaTaken(MfaTaken),
+    /// To [`Request::Secrets`].
+    Secrets(Box<SecretGrant>),
+    /// To [`Request::SecretList`] and [`Request::RefreshSecrets`].
+    SecretList(Box<SecretList>),
+    /// To [`Request::CheckSecrets`] and [`Request::KeepSecret`].
+    SecretsKept {
+        /// Where.
+        keychain: Keychain,
+        /// Of which profile.
+        profile: ProfileName,
+    },
+    /// To [`Request::ForgetSecret`].
+    SecretForgotten {
+        /// Of which profile.
+        profile: ProfileName,
+        /// Whether there was one.
+        were_there: bool,
+    },
     /// To [`Request::Stop`].
     Stopping,
     /// The request was understood and refused, or failed.
@@ -366,8 +430,8 @@ pub enum Reply {
     Unknown,
 }
 
-/// A text that must be sent and must not be shown. It exists for the one reply that carries credentials.
-#[derive(Serialize, Deserialize)]
+/// A text that must be sent and must not be shown. It exists for what carries credentials and values.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretText(Zeroizing<String>);
 

@@ -8,6 +8,7 @@ use super::caller::Unidentified;
 use super::issue::IssueError;
 use super::name::{App, ProfileName, Stage};
 use super::pins::Reach;
+use super::secret::SecretError;
 
 /// Why a caller gets no credentials: one sentence for the person, one class for the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -187,6 +188,12 @@ pub enum Refusal {
         "brokerd itself started the process that asks, to get base credentials: they would come from themselves"
     )]
     OwnHelper,
+    /// The value of a secret cannot be had.
+    #[error("{why}")]
+    Secret {
+        /// Why not.
+        why: Box<SecretError>,
+    },
     /// STS gives no session.
     #[error("{why}")]
     Issue {
@@ -216,6 +223,7 @@ impl Refusal {
             | Self::Untrusted { .. }
             | Self::NotAllowed { .. } => RefusalClass::NoProject,
             Self::Issue { why } if why.is_temporary() => RefusalClass::Later,
+            Self::Secret { why } if why.is_temporary() => RefusalClass::Later,
             _ => RefusalClass::Denied,
         }
     }
@@ -269,12 +277,17 @@ impl Refusal {
             }
             Self::OwnHelper => "name a source that does not ask brokerd".to_owned(),
             Self::Issue { why } => why.hint()?,
+            Self::Secret { why } => why.hint()?,
         })
     }
 
     /// Whether a login, an MFA code or an approval would help: exit code 4 of `brokerctl`.
     pub fn needs_person(&self) -> bool {
-        matches!(self, Self::Issue { why } if why.needs_login() || matches!(why, IssueError::Locked { .. }))
+        match self {
+            Self::Issue { why } => why.needs_login() || matches!(why, IssueError::Locked { .. }),
+            Self::Secret { why } => why.needs_login(),
+            _ => false,
+        }
     }
 }
 
@@ -288,6 +301,12 @@ pub(crate) fn shell_word(path: &std::path::Path) -> String {
 impl From<Unidentified> for Refusal {
     fn from(why: Unidentified) -> Self {
         Self::Unidentified { why }
+    }
+}
+
+impl From<SecretError> for Refusal {
+    fn from(why: SecretError) -> Self {
+        Self::Secret { why: Box::new(why) }
     }
 }
 

@@ -46,13 +46,14 @@ mod tests {
             "export AWS_EC2_METADATA_SERVICE_ENDPOINT='http://127.0.0.1:9254/'",
             "export AWS_METADATA_ENDPOINT='http://127.0.0.1:9254/'",
             "export CPL_AWS_EC2_API_ROOT_URL='http://127.0.0.1:9254/'",
+            "export PARAMETERS_SECRETS_EXTENSION_HTTP_PORT='9254'",
             "export NO_PROXY='127.0.0.1,localhost'",
         ];
         assert_eq!(found(&[], None, None), plain);
         assert_eq!(found(&[("AWS_PROFILE", "")], None, None), plain);
         let with_region = found(&[], None, Some("eu-west-1"));
         assert_eq!(
-            with_region[4..],
+            with_region[5..],
             ["export AWS_REGION='eu-west-1'", "export AWS_DEFAULT_REGION='eu-west-1'"]
         );
         let set = [
@@ -67,13 +68,13 @@ mod tests {
             lines[..3],
             ["unset AWS_ACCESS_KEY_ID", "unset AWS_SECRET_ACCESS_KEY", "unset AWS_EC2_METADATA_DISABLED"]
         );
-        assert_eq!(lines[3..7], plain, "{lines:?}");
-        assert_eq!(lines.len(), 8, "the proxy and the endpoint are mended by then: {lines:?}");
+        assert_eq!(lines[3..8], plain, "{lines:?}");
+        assert_eq!(lines.len(), 9, "the proxy and the endpoint are mended by then: {lines:?}");
         assert!(
-            lines[7].starts_with("# ~/.aws/credentials has a [default] section: every AWS tool"),
+            lines[8].starts_with("# ~/.aws/credentials has a [default] section: every AWS tool"),
             "{lines:?}"
         );
-        assert!(lines[7].lines().all(|line| line.starts_with("# ")));
+        assert!(lines[8].lines().all(|line| line.starts_with("# ")));
         assert!(!lines.concat().contains("marked"));
     }
 }

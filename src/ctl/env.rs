@@ -1,15 +1,18 @@
 //! `brokerctl env`: the lines that lead every AWS tool to brokerd.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::client;
 use super::commands::unexpected;
 use super::failure::Failure;
 use crate::core::name::Region;
+use crate::core::pointers::SECRETS_TOKEN;
 use crate::core::protocol::{Reply, Request, Verdict};
 use crate::core::shell::Shell;
+use crate::edges::directories::Directories;
 use crate::edges::surroundings::shell_lines;
 
 /// `brokerctl env`.
@@ -21,6 +24,10 @@ pub(super) struct Env {
     /// The region; else that of the project here
     #[arg(long, value_parser = Region::parse)]
     region: Option<Region>,
+    /// Set `AWS_SESSION_TOKEN` too, for clients of the Parameters and Secrets Lambda Extension: to the token of brokerd's
+    /// secrets interface. Tools that take it for half of a set of keys fail
+    #[arg(long)]
+    lambda: bool,
 }
 
 impl Env {
@@ -36,8 +43,29 @@ impl Env {
         for line in shell_lines(shell, &status.endpoints, self.region.or(here).as_ref()) {
             writeln!(out, "{line}")?;
         }
+        for line in token_lines(shell, self.lambda)? {
+            writeln!(out, "{}", line.as_str())?;
+        }
         Ok(())
     }
+}
+
+/// The lines that name the token of the secrets interface.
+fn token_lines(shell: Shell, lambda: bool) -> Result<Vec<Zeroizing<String>>, Failure> {
+    let directories = Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
+    let file = directories.secrets_token_file();
+    let mut lines = vec![Zeroizing::new(shell.set(SECRETS_TOKEN, &format!("file://{}", file.display())))];
+    if lambda {
+        if std::io::stdout().is_terminal() {
+            return Err(Failure::refused("--lambda prints a token, for a shell to evaluate")
+                .with_hint("eval \"$(brokerctl env --lambda)\""));
+        }
+        let token = std::fs::read_to_string(&file)
+            .map(Zeroizing::new)
+            .map_err(|error| Failure::refused(format!("{}: {error}", file.display())))?;
+        lines.push(Zeroizing::new(shell.set("AWS_SESSION_TOKEN", &token)));
+    }
+    Ok(lines)
 }
 
 fn known(name: &str) -> Result<Shell, &'static str> {

@@ -15,12 +15,14 @@ use super::callers::{Asking, Question};
 use super::container::{self, Container};
 use super::endpoint::{Answer, end_with};
 use super::places::Place;
+use super::secrets;
 use crate::core::audit::Way;
 use crate::core::caller::{ProcessId, Unidentified};
 use crate::core::decision::{Decision, Outcome, role_name};
 use crate::core::imds::{self, InstanceFacts, Leaf, Miss, Route};
 use crate::core::name::{App, Stage};
 use crate::core::refusal::{Refusal, RefusalClass};
+use crate::core::secrets_agent;
 use crate::core::token::{Claims, TOKEN_HEADER, TTL_HEADER, parse_ttl};
 use crate::edges::peer::{self, Holding, Observer, Socket};
 use crate::edges::{clock, random};
@@ -28,7 +30,7 @@ use crate::edges::{clock, random};
 /// AWS clients give up after a second, so an answer that needs STS waits less.
 const PATIENCE: Duration = Duration::from_millis(700);
 /// How long a token waits until it is known whose it is.
-const SEARCH: Duration = Duration::from_millis(500);
+pub(super) const SEARCH: Duration = Duration::from_millis(500);
 /// Stands in a role's name for a stage that cannot be told. No stage can be called that.
 const NO_STAGE: &str = "_unresolved";
 
@@ -83,9 +85,21 @@ impl Answerer {
 
     async fn answer_to(&self, request: &Request<Incoming>) -> Answer {
         let container_path = crate::core::container::path(request.uri().path());
-        if let Err(shut) = self.broker.doors.check(request.uri(), request.headers(), None) {
+        let agent_route = secrets_agent::route(request.method(), request.uri().path(), request.uri().query());
+        let doors = &self.broker.doors;
+        let opened = match agent_route {
+            Some(_) => doors.check_agent(request.uri(), request.headers()),
+            None => doors.check(request.uri(), request.headers(), None),
+        };
+        if let Err(shut) = opened {
             tracing::info!(%shut, "a request was refused at the door");
+            if agent_route.is_some() {
+                return secrets::shut();
+            }
             return container_path.map_or_else(|| status(StatusCode::BAD_REQUEST), |_| container::shut());
+        }
+        if let Some(route) = agent_route {
+            return self.secrets(route, request.headers()).await;
         }
         if let Some(path) = container_path {
             let container = Container { broker: &self.broker, here: Some(self) };
@@ -159,26 +173,31 @@ impl Answerer {
             }
             return Ok((Way::ImdsV1, process));
         };
-        let open = || self.broker.sealer.open(token.as_bytes(), clock::boot_now());
+        match self.bearer(token.as_bytes()).await {
+            Some(process) => Ok((Way::Imds, process)),
+            None => Err(status(StatusCode::UNAUTHORIZED)),
+        }
+    }
+
+    /// Whose a token is that this endpoint gave; `None` for one that it did not give to who presents it.
+    pub(super) async fn bearer(&self, token: &[u8]) -> Option<Result<ProcessId, Unidentified>> {
+        let open = || self.broker.sealer.open(token, clock::boot_now());
         let mut claims = open();
         if claims.is_none() {
             // The key that sealed it may be on its way from the keychain.
             self.broker.keeper.first_answer().await;
             claims = open();
         }
-        let Some(claims) = claims else { return Err(status(StatusCode::UNAUTHORIZED)) };
+        let claims = claims?;
         let Some(claimed) = claims.caller else {
             // Given when nobody knew to whom; perhaps it can be told now.
             let found = tokio::time::timeout(SEARCH, self.identify()).await;
-            return Ok((Way::Imds, found.unwrap_or_else(|_| Err(slow())).map(|holding| holding.process)));
+            return Some(found.unwrap_or_else(|_| Err(slow())).map(|holding| holding.process));
         };
         let known = self.client.known().filter(|known| known.process == claimed);
         let descriptor = known.map_or(claims.descriptor, |known| known.descriptor);
         // A token of another process, or of one that ended: as if there were none.
-        match self.holds(claimed, descriptor) {
-            Some(_) => Ok((Way::Imds, Ok(claimed))),
-            None => Err(status(StatusCode::UNAUTHORIZED)),
-        }
+        self.holds(claimed, descriptor).map(|_| Ok(claimed))
     }
 
     /// Whether a process holds this connection's other end now. It is asked for each request: a connection can be
@@ -267,7 +286,7 @@ impl Answerer {
 }
 
 /// The search for a process took longer than its client would wait.
-fn slow() -> Unidentified {
+pub(super) fn slow() -> Unidentified {
     Unidentified::System("the search for the process took too long".to_owned())
 }
 

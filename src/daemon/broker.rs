@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
 use crate::core::allowed::AllowedProject;
 use crate::core::audit::{Record, Way};
 use crate::core::caller::{ProcessId, Unidentified};
@@ -25,6 +27,7 @@ use crate::edges::federation::Federation;
 use crate::edges::keychain::Chosen;
 use crate::edges::logins::Logins;
 use crate::edges::peer::Observer;
+use crate::edges::secrets_token::SecretsToken;
 use crate::edges::state_file::{StateFile, StateFileError};
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, repository, user};
@@ -39,6 +42,7 @@ use super::permissions::Permissions;
 use super::pins::Pins;
 use super::projects::Projects;
 use super::refusals::Refusals;
+use super::secrets::{self, Store};
 use super::sessions::{Session, Sessions};
 use super::tokenless::Tokenless;
 use super::tokens::Tokens;
@@ -62,6 +66,8 @@ pub struct Parts {
     pub clock: AwsClock,
     /// What keeps them.
     pub keychain: Chosen,
+    /// What speaks to AWS for the values of secrets.
+    pub https: SharedHttpClient,
 }
 
 /// Why a broker cannot be made.
@@ -109,6 +115,9 @@ pub struct Broker {
     pub(super) logins: Logins,
     pub(super) desk: Desk,
     pub(super) keeper: Keeper,
+    pub(super) secrets: Store,
+    /// What clients of the secrets interface present; none if its file cannot be written.
+    pub(super) secrets_token: Option<SecretsToken>,
     pub(super) refusals: Refusals,
     pub(super) audit: AuditLog,
     pub(super) tokenless: Tokenless,
@@ -165,6 +174,8 @@ impl Broker {
             logins: parts.issuer.sts().map(|sts| sts.logins.clone()).unwrap_or_default(),
             issuer: parts.issuer,
             desk: Desk::default(),
+            secrets: secrets::store(&parts.directories, &parts.config, &parts.keychain, parts.https),
+            secrets_token: secrets::token(&parts.directories),
             keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
             tokens: Tokens::read(&parts.directories)?,
             federation: Federation::from_environment(),
@@ -360,7 +371,8 @@ impl Broker {
         self.record(Record::refusal(clock::now(), Way::Imds, None, &outcome, refusal));
     }
 
-    fn record(&self, record: Record) {
+    /// Counts and writes down that a caller got nothing.
+    pub(super) fn record(&self, record: Record) {
         self.counts.refusals.fetch_add(1, Ordering::Relaxed);
         if let Some(refusal) = &record.refusal {
             tracing::info!(%refusal, "nothing was handed out");

@@ -65,11 +65,23 @@ impl Container<'_> {
             }
             return Err(refusal);
         };
-        let mut decided = if (&token.app, &token.stage) == (app, stage) {
-            broker.decision_of(&token).await.map(Arc::new)
-        } else {
-            let own = role_name(&token.app, &token.stage);
-            Err(Refusal::TokenOther { asked: role_name(app, stage), own })
+        let asking = self.asking(token, Some((app, stage))).await;
+        let left = end.saturating_duration_since(Instant::now());
+        let (decision, session) = broker.serve(Way::Container, &asking, left).await?;
+        let document = container::document(&session.credentials, &decision.access_role.role_arn);
+        Ok(json(StatusCode::OK, Bytes::from_owner(Wiped(document))))
+    }
+
+    /// What a token gives to who uses it. `asked` is the application and stage that it is presented for, where the path
+    /// names them.
+    pub(super) async fn asking(self, token: ContainerToken, asked: Option<(&App, &Stage)>) -> Asking {
+        let broker = self.broker;
+        let mut decided = match asked {
+            Some((app, stage)) if (&token.app, &token.stage) != (app, stage) => {
+                let own = role_name(&token.app, &token.stage);
+                Err(Refusal::TokenOther { asked: role_name(app, stage), own })
+            }
+            _ => broker.decision_of(&token).await.map(Arc::new),
         };
         if let Ok(decision) = &decided {
             broker.begin(decision);
@@ -86,10 +98,7 @@ impl Container<'_> {
             result: decided,
             reasons: Vec::new(),
         });
-        let left = end.saturating_duration_since(Instant::now());
-        let (decision, session) = broker.serve(Way::Container, &asking, left).await?;
-        let document = container::document(&session.credentials, &decision.access_role.role_arn);
-        Ok(json(StatusCode::OK, Bytes::from_owner(Wiped(document))))
+        asking
     }
 
     /// Who uses a token, for the audit log, and what the rule says of that process where it can be told: nothing of
@@ -135,7 +144,7 @@ fn status(refusal: &Refusal) -> StatusCode {
 }
 
 /// Bytes that are wiped when the connection has sent them.
-struct Wiped(zeroize::Zeroizing<String>);
+pub(super) struct Wiped(pub(super) zeroize::Zeroizing<String>);
 
 impl AsRef<[u8]> for Wiped {
     fn as_ref(&self) -> &[u8] {

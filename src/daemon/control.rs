@@ -23,6 +23,7 @@ use crate::core::name::{App, KeysName};
 use crate::core::pins::Reach;
 use crate::core::protocol::{Line, MAX_REQUEST, PROTOCOL, Permission, Reply, Request, SecretText};
 use crate::core::refusal::Refusal;
+use crate::core::secret::SecretError;
 use crate::core::serverless::{Finding, Inputs};
 use crate::edges::control_socket::{ControlSocket, peer_pid};
 use crate::edges::keychain::{DurableError, durable_items};
@@ -100,9 +101,22 @@ impl std::fmt::Display for Failure {
     }
 }
 
+impl Failure {
+    /// Both, with the hint of the first.
+    pub(super) fn and(self, other: &Self) -> Self {
+        Self { message: format!("{}; {}", self.message, other.message), ..self }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self { message: refusal.to_string(), hint: refusal.hint(), needs_person: refusal.needs_person() }
+    }
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        Refusal::from(error).into()
     }
 }
 
@@ -237,6 +251,22 @@ impl Control {
                 Ok(Reply::MfaWanted { serial: serial.to_string() })
             }
             Request::TakeCode { profile, code } => self.broker.take_code(profile.as_deref(), code).await,
+            Request::Secrets { wanted, names } => {
+                self.broker.give_secrets(known(asker)?, &wanted, names.as_deref()).await
+            }
+            Request::SecretList { wanted } => self.broker.list_secrets(known(asker)?, &wanted).await,
+            Request::RefreshSecrets { wanted, names } => {
+                self.broker.refresh_secrets(known(asker)?, &wanted, &names).await
+            }
+            Request::CheckSecrets { wanted, names } => {
+                self.broker.check_secrets(known(asker)?, &wanted, &names).await
+            }
+            Request::KeepSecret { wanted, name, value } => {
+                self.broker.keep_secret(known(asker)?, &wanted, &name, &value).await
+            }
+            Request::ForgetSecret { wanted, name } => {
+                self.broker.forget_secret(known(asker)?, &wanted, &name).await
+            }
             Request::Stop => Ok(Reply::Stopping),
             Request::Unknown => Err(Failure::new("this version does not know the request", None)),
         }

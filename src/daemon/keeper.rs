@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Broker;
+use super::secrets::is_listed;
 use crate::core::cache::{Cache, CacheError, KeptClock};
 use crate::core::keychain::Item;
 use crate::core::moment::Timestamp;
@@ -183,6 +184,10 @@ impl Broker {
                     self.keeper.note_change();
                     due.get_or_insert(Instant::now() + BURST);
                 }
+                () = self.secrets.changed() => {
+                    self.keeper.note_change();
+                    due.get_or_insert(Instant::now() + BURST);
+                }
                 () = self.keeper.again.notified() => due = Some(Instant::now()),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     due = None;
@@ -264,6 +269,7 @@ impl Broker {
         // A profile may have left the catalog meanwhile: its sessions are not renewed first.
         if let Ok(catalog) = self.catalogs.current().await {
             cache.sessions.retain(|session| catalog.has_role(&session.request.access_role));
+            cache.secrets.retain(|secret| is_listed(&catalog, &secret.address));
         }
         self.logins.restore(cache.logins);
         tracing::info!(sessions = cache.sessions.len(), "sessions taken over from the keychain");
@@ -272,6 +278,7 @@ impl Broker {
             self.handed_out().note_earlier(used.credentials.expires());
         }
         self.sessions.restore(cache.sessions);
+        self.secrets.restore(cache.secrets);
     }
 
     /// Writes everything to the keychain. Whether that went well.
@@ -292,6 +299,7 @@ impl Broker {
             sessions: self.sessions.kept(),
             logins: self.logins.kept(),
             clock,
+            secrets: self.secrets.kept(),
         };
         cache.forget_ended(aws.now());
         match vault.write(cache.to_bytes(aws.now()), patience).await {

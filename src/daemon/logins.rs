@@ -222,6 +222,9 @@ impl Broker {
 
     /// Gives AWS a code.
     pub(super) async fn take_code(&self, profile: Option<&str>, code: MfaCode) -> Result<Reply, Failure> {
+        if let Some(since) = self.sessions.locked() {
+            return Err(IssueError::Locked { since }.into());
+        }
         let (serial, request) = self.wanted_code(profile).await?;
         let taken = |expires, is_for_one| {
             Reply::MfaTaken(MfaTaken { serial: serial.to_string(), expires, is_for_one })
@@ -242,14 +245,17 @@ impl Broker {
         decision: &Arc<Decision>,
         code: MfaCode,
     ) -> Result<Timestamp, IssueError> {
+        if let Some(since) = self.sessions.locked() {
+            return Err(IssueError::Locked { since });
+        }
         let request = self.request(decision);
-        let credentials = self.issuer.issue_with_code((*request).clone(), code).await?;
-        Ok(self.put(&request, Some(decision), credentials))
+        let credentials = self.issuer.issue_with_code((**request).clone(), code).await?;
+        Ok(self.put(request, Some(decision), credentials))
     }
 
     /// Whether the session of a decision was made with a code that went into `AssumeRole` for it.
     pub fn is_made_with_code(&self, decision: &Decision) -> bool {
-        self.sessions.is_made_with_code(&self.request(decision))
+        self.sessions.is_made_with_code(self.request(decision))
     }
 
     fn put(

@@ -128,8 +128,8 @@ fn serve() -> Result<(), MainError> {
             mfa_session: config.mfa_session,
         };
         let clock = AwsClock::default();
-        let issuer = Arc::new(Sts::new(https, keychain.durable(), settings, clock.clone()));
-        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, clock, keychain })?);
+        let issuer = Arc::new(Sts::new(https.clone(), keychain.durable(), settings, clock.clone()));
+        let broker = Arc::new(Broker::new(Parts { directories, config, issuer, clock, keychain, https })?);
         let (reload, stop) = signals()?;
         let shown: Vec<String> = listeners
             .endpoints

@@ -379,8 +379,8 @@ impl Sessions {
 
     /// How long the session for a request lasts in all.
     pub(super) fn life(&self, request: &SessionRequest) -> Option<Duration> {
-        let slots = self.lock();
-        let credentials = &slots.get(request)?.session.as_ref()?.credentials;
+        let table = self.lock();
+        let credentials = &table.slots.get(request)?.session.as_ref()?.credentials;
         Some(credentials.expires().remaining(credentials.issued()))
     }
 

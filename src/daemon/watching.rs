@@ -170,6 +170,7 @@ async fn read(broker: &Arc<Broker>, changes: Option<&Changes>) {
     broker.tokens.review(catalog.as_deref().map_err(String::as_str), &allowed).await;
     if let Ok(catalog) = catalog {
         broker.sessions.retain(&catalog);
+        broker.secrets.retain(&catalog);
     }
     let mut readings = JoinSet::new();
     let changes = changes.filter(|changes| !changes.unknown);

@@ -44,7 +44,7 @@ impl Broker {
     }
 
     /// What a process is given that names what it wants; a refusal is counted and written down.
-    async fn granted(
+    pub(super) async fn granted(
         &self,
         way: Way,
         process: ProcessId,

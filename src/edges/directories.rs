@@ -141,6 +141,11 @@ impl Directories {
         self.runtime.join("tokens")
     }
 
+    /// The token of clients of the secrets interface.
+    pub fn secrets_token_file(&self) -> PathBuf {
+        self.runtime.join("secrets-token")
+    }
+
     /// The control socket.
     pub fn control_socket(&self) -> PathBuf {
         self.runtime.join("control.sock")

@@ -21,7 +21,7 @@ use brokerd::edges::directories::Directories;
 use brokerd::edges::keychain::{Chosen, How};
 use brokerd::edges::state_file::StateFile;
 use brokerd::edges::sts::{Issuer, Issuing};
-use brokerd::edges::{clock, listen};
+use brokerd::edges::{clock, https, listen};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -180,6 +180,7 @@ impl Daemon {
                     issuer: Arc::new(StandIn),
                     clock: AwsClock::default(),
                     keychain: Chosen::memory(How::Configured),
+                    https: https::client(None).unwrap(),
                 })
                 .unwrap(),
             );

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from place import BASE_SECRET, BASE_TOKEN, Role
 from sts import Failure
+from vault import KMS_DENIED, Vault
 
 SHOP = Role("shop-deploy")
 BROKEN = Role("broken-deploy")
@@ -133,6 +134,70 @@ def test_nothing_that_is_secret_is_written_anywhere(broker, place, person, sts):
     running.communicate("\n", timeout=60)
     texts = {source: text for source, text in texts.items() if source not in own}
     assert found(set(secrets), texts) == []
+
+
+def test_no_value_of_a_secret_is_written_anywhere(broker, place, person, moto, desktop):
+    """Every way out of every source, at TRACE; the keyring is where values may be."""
+    vault = Vault(moto, SHOP)
+    broker.environment |= vault.environment() | desktop.environment() | {"RUST_LOG": "trace"}
+    place.settings(keychain="secret-service")
+    marked = {name: f"{name.lower()}ValueMarked0123456789abcdef" for name in ("SSM", "MANAGER", "JSON", "PROGRAM", "FILE", "ENVIRONMENT", "KEPT", "IMPORTED")}
+    vault.ssm.put_parameter(Name="/leaks/ssm", Value=marked["SSM"], Type="SecureString", Overwrite=True)
+    for name, text in [("manager", marked["MANAGER"]), ("json", json.dumps({"key": marked["JSON"], "nested": [marked["JSON"]]}))]:
+        vault.secrets.create_secret(Name=f"leaks/{name}", SecretString=text)
+    own = {str(place.write("home/key", marked["FILE"], mode=0o600))}
+    own.add(str(place.write("home/op", f"#!/bin/sh\necho {marked['PROGRAM']}; echo {marked['PROGRAM']} >&2\n", mode=0o755)))
+    own.add(str(place.write("home/.env", f"IMPORTED={marked['IMPORTED']}\n", mode=0o600)))
+    broker.environment["MARKED"] = marked["ENVIRONMENT"]
+    sources = {
+        "SSM": '{ ssm = "/leaks/ssm" }', "MANAGER": '{ secretsmanager = "leaks/manager" }',
+        "JSON": '{ secretsmanager = "leaks/json", key = "key" }', "NESTED": '{ secretsmanager = "leaks/json", key = "nested" }',
+        "PROGRAM": f'{{ command = ["{place.home}/op"] }}', "FILE": '{ file = "~/key" }', "ENVIRONMENT": '{ env = "MARKED" }',
+        "KEPT": '"keychain"', "IMPORTED": '"keychain"',
+    }
+    lines = "\n".join(f"{name} = {source}" for name, source in sources.items())
+    place.catalog({"shop": {"dev": SHOP}}, extra=f"[profiles.shop-shop-deploy.secrets]\n{lines}")
+    shop = place.serverless("shop", app="shop", stage="dev")
+    broker.start()
+    broker.allow(shop)
+    outputs, given = {}, 0
+
+    def ctl(*words, said=""):
+        argv = [broker.programs.brokerctl, *words]
+        done = person.run(argv, cwd=shop, env=broker.client_environment(), said=said)
+        outputs[f"{words} {len(outputs)}"] = done.stderr
+        return done
+
+    outputs["set"] = ctl("secret", "set", "KEPT", said=marked["KEPT"]).stdout
+    outputs["import"] = ctl("secret", "import", str(place.home / ".env")).stdout
+    for name, value in marked.items():
+        given += ctl("secret", "get", name).stdout == value
+    assert given == len(marked), "the search is worth something only if there was something to leak"
+    outputs["nested"] = ctl("secret", "get", "NESTED").stdout
+    names = ",".join(marked)
+    for words in (["--secrets=" + names], ["--env-file", "--secrets=" + names]):
+        done = ctl("exec", *words, "--", "sh", "-c", 'env; cat "${BROKERD_ENV_FILE:-/dev/null}"; cat /proc/self/cmdline >&2')
+        assert all(value in done.stdout for value in marked.values()), done.stderr
+    argv = [str(word) for word in broker.python("agent.py")]
+    ways = [f"/secretsmanager/get?secretId={name}" for name in marked] + [f"/v1/{name}" for name in marked]
+    ways += [f"/systemsmanager/parameters/get?name={name}" for name in marked] + ["/secretsmanager/get?secretId=NESTED"]
+    answers = [json.loads(line) for line in ctl("exec", "--", *argv, *ways).stdout.splitlines()]
+    assert [answer["status"] for answer in answers] == [200] * (3 * len(marked)) + [400]
+    outputs["agent"] = answers[-1]["body"]
+    vault.fail("", KMS_DENIED)
+    for words in (["secret", "refresh"], ["secret", "list"], ["secret", "list", "--json"], ["secret", "get", "SSM"], ["why", "--last", "--json"], ["status", "--json"]):
+        outputs[f"out of {words}"] = ctl(*words).stdout
+    misplaced = "misplacedValueMarked0123456789abcdef"
+    for said in (f"{misplaced}\n", f"KEPT={misplaced}\nKEPT={misplaced}\n", f"KEPT='{misplaced}\n"):
+        outputs[f"import of {len(outputs)}"] = ctl("secret", "import", "-", said=said).stdout
+    outputs["remove"] = ctl("secret", "remove", "KEPT").stdout
+    broker.stop()
+    vault.close()
+    texts = files(place.home / ".config", place.home / ".local", place.runtime) | outputs
+    texts["log"] = broker.log.read_text()
+    assert '"secrets-agent"' in texts[str(place.state / "audit.jsonl")]
+    texts = {source: text for source, text in texts.items() if source not in own}
+    assert found([*marked.values(), misplaced], texts) == []
 
 
 def test_what_a_failing_helper_says_is_not_repeated(broker, place, person, sts):

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{AccessRole, Safeguard, SecretSource, access_role, safeguard};
+use super::{AccessRole, Safeguard, Secret, access_role, safeguard};
 use crate::core::duration::parse_duration;
 use crate::core::name::{ProfileName, SecretName};
 use crate::core::table::{Findings, Table, Value};
 
 /// The keys of a profile.
-pub(super) const KEYS: [&str; 7] =
-    ["description", "access_role", "secrets", "safeguards", "protected", "short", "deploy"];
+pub(super) const KEYS: [&str; 8] =
+    ["description", "access_role", "secrets", "passthrough", "safeguards", "protected", "short", "deploy"];
 
 /// The keys of `protected`, where it is a table.
 pub(super) const PROTECTED_KEYS: [&str; 2] = ["approve", "for"];
@@ -24,7 +24,9 @@ pub struct Profile {
     /// The role that it assumes; without one it gives no credentials.
     pub access_role: Option<AccessRole>,
     /// Its secrets, each with where the value comes from.
-    pub secrets: BTreeMap<SecretName, SecretSource>,
+    pub secrets: BTreeMap<SecretName, Secret>,
+    /// Whether parameters and secrets of AWS that are not among `secrets` may be asked for by their own names too.
+    pub passthrough: bool,
     /// Whether its sessions last less than an hour, 15 minutes at least. They are not served over IMDS, whose
     /// clients take what they get to be valid for longer than it is.
     pub short: bool,
@@ -50,6 +52,7 @@ impl Profile {
         let access_role =
             table.table("access_role", findings).and_then(|table| access_role::read(table, short, findings));
         let secrets = read_secrets(table, findings);
+        let passthrough = table.boolean("passthrough", findings) == Some(true);
         let safeguards: Vec<_> = table
             .array("safeguards", findings)
             .into_iter()
@@ -62,17 +65,26 @@ impl Profile {
                 .map(|safeguard| format!("safeguard {}: enforce", safeguard.policy)),
         );
         let description = table.get("description").and_then(|value| value.prose(findings));
-        Some(Self { name: name?, description, access_role, secrets, short, safeguards, not_enforced })
+        Some(Self {
+            name: name?,
+            description,
+            access_role,
+            secrets,
+            passthrough,
+            short,
+            safeguards,
+            not_enforced,
+        })
     }
 }
 
-fn read_secrets(table: Table<'_>, findings: &mut Findings<'_>) -> BTreeMap<SecretName, SecretSource> {
+fn read_secrets(table: Table<'_>, findings: &mut Findings<'_>) -> BTreeMap<SecretName, Secret> {
     let mut secrets = BTreeMap::new();
     for value in table.table("secrets", findings).into_iter().flat_map(Table::entries) {
         let name = value.parsed_key(SecretName::parse, findings);
-        let source = SecretSource::read(value, findings);
-        if let (Some(name), Some(source)) = (name, source) {
-            secrets.insert(name, source);
+        let secret = Secret::read(value, findings);
+        if let (Some(name), Some(secret)) = (name, secret) {
+            secrets.insert(name, secret);
         }
     }
     secrets

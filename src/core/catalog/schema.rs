@@ -57,6 +57,13 @@ fn profile() -> Json {
                 "secrets",
                 named(SECRET_NAME, &reference("secret"), "Where the value of each secret comes from."),
             ),
+            (
+                "passthrough",
+                said(
+                    "Whether parameters and secrets that are not listed may be asked for by their own names.",
+                    json!({ "type": "boolean" }),
+                ),
+            ),
             ("safeguards", json!({ "type": "array", "items": reference("safeguard") })),
             (
                 "protected",
@@ -156,9 +163,13 @@ fn access_role() -> Json {
 }
 
 fn secret() -> Json {
-    let detailed = |source: &str, value: Json| table(&[source], &[source], vec![(source, value)]);
+    let ttl =
+        || duration("How long a value is used before it is read again: 5m if it is left out, 24h at most.");
+    let detailed = |source: &str, value: Json| {
+        table(&[source, secret::TTL], &[source], vec![(source, value), (secret::TTL, ttl())])
+    };
     let command = json!({ "type": "array", "minItems": 1, "items": { "type": "string" } });
-    let keys = [&["secretsmanager"], secret::DETAILS.as_slice()].concat();
+    let keys = [&["secretsmanager"], secret::DETAILS.as_slice(), &[secret::TTL]].concat();
     let sources = secret::SOURCES.map(|source| match source {
         "secretsmanager" => table(
             &keys,
@@ -167,6 +178,7 @@ fn secret() -> Json {
                 (source, filled("The secret's name or ARN.")),
                 ("key", filled("The key in it, if it is a JSON object.")),
                 ("version_stage", filled("The version's staging label.")),
+                (secret::TTL, ttl()),
             ],
         ),
         "command" => detailed(source, said("The program and its arguments.", command.clone())),

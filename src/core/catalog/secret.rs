@@ -1,7 +1,9 @@
 //! Where the value of a secret comes from. The value itself never stands in the catalog.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::core::duration::parse_duration;
 use crate::core::nearest::did_you_mean;
 use crate::core::table::{Findings, Table, Value};
 
@@ -11,8 +13,39 @@ pub(super) const SOURCES: [&str; 5] = ["ssm", "secretsmanager", "env", "command"
 /// The keys that say more about a secret of Secrets Manager.
 pub(super) const DETAILS: [&str; 2] = ["key", "version_stage"];
 
+/// How long a value is used before it is read again.
+pub(super) const TTL: &str = "ttl";
+
+/// The time to live of a secret that says none, which is the AWS Secrets Manager Agent's too.
+pub const DEFAULT_TTL: Duration = Duration::from_mins(5);
+
+/// No value is used longer without a look at its source.
+const LONGEST_TTL: Duration = Duration::from_hours(24);
+
 /// What a secret without a usable source is told to look like.
 const EXPECTED: &str = "\"keychain\" or a table such as { ssm = \"/name\" }";
+
+/// A secret of a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Where its value is.
+    pub source: SecretSource,
+    /// How long a value is used before it is read again: at most a day, and 0 reads it each time.
+    pub ttl: Duration,
+}
+
+impl Secret {
+    /// Reads one entry of the table `secrets`.
+    pub(super) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Self> {
+        let ttl = value.as_table().and_then(|table| table.parsed(TTL, parse_ttl, findings));
+        Some(Self { source: SecretSource::read(value, findings)?, ttl: ttl.unwrap_or(DEFAULT_TTL) })
+    }
+}
+
+fn parse_ttl(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if duration <= LONGEST_TTL { Ok(duration) } else { Err("a value is used for 24h at most".to_owned()) }
+}
 
 /// Where the value of a secret is read when it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +84,24 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
+    /// The source in words. Of a command only the program: people put keys into arguments.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Keychain => "keychain".to_owned(),
+            Self::Ssm { name } => format!("ssm {name}"),
+            Self::SecretsManager { id, .. } => format!("secretsmanager {id}"),
+            Self::Environment { name } => format!("env {name}"),
+            Self::Command { argv } => format!("command {}", argv.first().map_or("", String::as_str)),
+            Self::File { path } => format!("file {}", path.display()),
+        }
+    }
+
+    /// Whether it runs or reads something of this machine by a name that the catalog chooses: only the user's own
+    /// catalog may, and no layer that others write.
+    pub fn is_for_own_catalog_only(&self) -> bool {
+        matches!(self, Self::Command { .. } | Self::File { .. })
+    }
+
     /// Reads the source of one secret. No fault quotes what stands there: it may be the secret, put in the wrong
     /// place.
     pub(super) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Self> {
@@ -61,12 +112,12 @@ impl SecretSource {
             value.mistyped(EXPECTED, None, findings);
             return None;
         };
-        table.only(&[SOURCES.as_slice(), DETAILS.as_slice()].concat(), findings);
+        table.only(&[SOURCES.as_slice(), DETAILS.as_slice(), &[TTL]].concat(), findings);
         let mut sources: Vec<Value<'_>> = SOURCES.iter().filter_map(|key| table.get(key)).collect();
         sources.sort_by_key(|source| source.key_at());
         let Some(source) = sources.first().copied() else {
             // With an unknown key the fault of that key says enough: it was meant as the source.
-            if table.entries().all(|entry| DETAILS.contains(&entry.key())) {
+            if table.entries().all(|entry| entry.key() == TTL || DETAILS.contains(&entry.key())) {
                 let message = format!("secret {} has no source: expected {EXPECTED}", value.name());
                 findings.add_missing(
                     value.at(),
@@ -179,7 +230,18 @@ mod tests {
             let catalog =
                 Catalog::parse(Path::new("c"), &format!("[profiles.p.secrets]\nS = {text}\n")).unwrap();
             let secrets = &catalog.profiles[&ProfileName::parse("p").unwrap()].secrets;
-            assert_eq!(secrets[&SecretName::parse("S").unwrap()], expected);
+            let secret = &secrets[&SecretName::parse("S").unwrap()];
+            assert_eq!((&secret.source, secret.ttl), (&expected, DEFAULT_TTL));
+        }
+    }
+
+    #[test]
+    fn a_secret_may_say_how_long_its_value_is_used() {
+        for (ttl, expected) in [("0s", 0), ("90s", 90), ("24h", 86_400)] {
+            let text = format!("[profiles.p.secrets]\nS = {{ ssm = \"/x\", ttl = \"{ttl}\" }}\n");
+            let catalog = Catalog::parse(Path::new("c"), &text).unwrap();
+            let secrets = &catalog.profiles[&ProfileName::parse("p").unwrap()].secrets;
+            assert_eq!(secrets[&SecretName::parse("S").unwrap()].ttl, Duration::from_secs(expected));
         }
     }
 
@@ -220,6 +282,13 @@ mod tests {
                 "2:23: secret `S` has a second source `env` (a value comes from one place: keep one of \
                  them)\n\
                  c.toml:2:39: `key` goes with secretsmanager, not with `ssm` (remove it)",
+            ),
+            ("{ ssm = \"/x\", ttl = \"25h\" }", "2:25: `ttl`: a value is used for 24h at most"),
+            (
+                "{ ttl = \"1h\" }",
+                "2:5: secret `S` has no source: expected \"keychain\" or a table such as { ssm = \
+                 \"/name\" } (the sources \
+                 are: ssm, secretsmanager, env, command, file)",
             ),
             ("{ ssm = 1 }", "2:13: `ssm`: expected a string, found an integer"),
             ("{ file = \"\" }", "2:14: `file`: the text is empty"),

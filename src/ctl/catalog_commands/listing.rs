@@ -6,9 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::core::catalog::{
-    AccessRole, Application, Catalog, Profile, SecretSource, Source, StagePattern, Unmatched,
-};
+use crate::core::catalog::{AccessRole, Application, Catalog, Profile, Source, StagePattern, Unmatched};
 use crate::core::catalog_edit::{missing_application, missing_profile, missing_stage, uses as uses_of};
 use crate::core::duration::format_duration;
 use crate::core::name::{App, ExternalId, PolicyArn, ProfileName, Region, SessionName, Stage};
@@ -193,7 +191,11 @@ fn shown<'a>(catalog: &Catalog, profile: &'a Profile) -> ShownProfile<'a> {
         name: &profile.name,
         description: profile.description.as_deref(),
         access_role: profile.access_role.as_ref().map(shown_role),
-        secrets: profile.secrets.iter().map(|(name, source)| (name.as_str(), place(source))).collect(),
+        secrets: profile
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name.as_str(), secret.source.place()))
+            .collect(),
         short: profile.short,
         safeguards: profile.safeguards.iter().map(|safeguard| safeguard.policy.as_str()).collect(),
         not_enforced: &profile.not_enforced,
@@ -220,18 +222,6 @@ fn shown_role(role: &AccessRole) -> ShownRole<'_> {
         session_tags: &role.session_tags,
         policy_arns: role.policy_arns.iter().map(PolicyArn::as_str).collect(),
         session_policy: role.session_policy.as_deref().and_then(|text| serde_json::from_str(text).ok()),
-    }
-}
-
-/// Where a secret comes from. Of a command only the program: people put keys into arguments.
-fn place(source: &SecretSource) -> String {
-    match source {
-        SecretSource::Keychain => "keychain".to_owned(),
-        SecretSource::Ssm { name } => format!("ssm {name}"),
-        SecretSource::SecretsManager { id, .. } => format!("secretsmanager {id}"),
-        SecretSource::Environment { name } => format!("env {name}"),
-        SecretSource::Command { argv } => format!("command {}", argv.first().map_or("", String::as_str)),
-        SecretSource::File { path } => format!("file {}", path.display()),
     }
 }
 

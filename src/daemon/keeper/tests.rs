@@ -101,6 +101,7 @@ impl Place {
             issuer: Arc::new(Generous),
             clock: crate::edges::aws_clock::AwsClock::default(),
             keychain: keychain.unwrap(),
+            https: crate::edges::https::client(None).unwrap(),
         };
         Self { broker: Arc::new(Broker::new(parts).unwrap()), _home: home }
     }

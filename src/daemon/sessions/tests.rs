@@ -95,7 +95,7 @@ fn a_decision() -> Arc<Decision> {
 
 #[tokio::test]
 async fn a_session_that_a_code_opened_is_known_as_such_until_another_takes_its_place() {
-    let sessions = Sessions::new(HeldBack::new(HOUR), IDLE);
+    let sessions = sessions_of(&HeldBack::new(HOUR), IDLE);
     let (request, now) = (request("code"), clock::now());
     assert!(!sessions.is_made_with_code(&request));
     let credentials =

@@ -64,7 +64,7 @@ fn sts(wire: &Wire) -> Sts {
         mfa_process: Vec::new(),
         mfa_session: Duration::from_hours(12),
     };
-    Sts::new(http_client_fn(move |_, _| connector.clone()), chosen.durable(), settings)
+    Sts::new(http_client_fn(move |_, _| connector.clone()), chosen.durable(), settings, AwsClock::default())
 }
 
 fn request(more: impl FnOnce(&mut AccessRole)) -> SessionRequest {

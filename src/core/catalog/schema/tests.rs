@@ -177,6 +177,7 @@ fn the_keys_are_those_that_the_reader_knows() {
     expect("/$defs/application/properties", &application::KEYS);
     let forms = schema["$defs"]["secret"]["anyOf"].as_array().unwrap();
     let of_secrets = forms.iter().filter_map(|form| form["properties"].as_object()).flat_map(Map::keys);
-    let known: BTreeSet<&str> = secret::SOURCES.iter().chain(&secret::DETAILS).copied().collect();
+    let known: BTreeSet<&str> =
+        secret::SOURCES.iter().chain(&secret::DETAILS).chain([&secret::TTL]).copied().collect();
     assert_eq!(of_secrets.map(String::as_str).collect::<BTreeSet<_>>(), known);
 }
