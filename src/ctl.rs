@@ -2,6 +2,7 @@
 
 mod aws_config;
 mod catalog_commands;
+mod check;
 mod client;
 mod commands;
 mod console;
@@ -14,6 +15,7 @@ mod login;
 mod paint;
 mod picker;
 mod pins;
+mod safeguard;
 mod status;
 mod terminal;
 mod tokens;
@@ -28,6 +30,7 @@ use clap::{Parser, Subcommand};
 use crate::core::duration::parse_duration;
 use crate::core::name::Stage;
 use crate::core::pins::parse_length;
+use crate::core::safeguard::Engine;
 
 /// Asks brokerd who gets what, and says yes to projects.
 ///
@@ -114,6 +117,11 @@ enum Command {
     /// Check a catalog, or print the schema of one
     #[command(subcommand)]
     Catalog(catalog_commands::Catalog),
+    /// Check a service against the safeguards of its stage's profile; exit code 1 if one fails
+    Check(check::Check),
+    /// Read about the policies that safeguards may have
+    #[command(subcommand)]
+    Safeguard(safeguard::Safeguard),
     /// Give brokerd what signs its calls to AWS
     Login(login::Login),
     /// Print the lines that lead every AWS tool to brokerd, for the shell: eval "$(brokerctl env)"
@@ -134,8 +142,8 @@ enum Command {
     Stop,
 }
 
-/// Runs the program.
-pub fn main() -> ExitCode {
+/// Runs the program. `engine` runs what safeguards say in JavaScript; the daemon's program comes without one.
+pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Status { json, wait } => commands::status(json, wait),
         Command::Why { last: true, json, .. } => commands::last_refusals(json),
@@ -148,6 +156,8 @@ pub fn main() -> ExitCode {
         Command::App(command) => command.run(),
         Command::Stage(command) => command.run(),
         Command::Catalog(command) => command.run(),
+        Command::Check(check) => check.run(engine),
+        Command::Safeguard(command) => command.run(),
         Command::Login(login) => login.run(),
         Command::Env(env) => env.run(),
         Command::Exec(exec) => exec.run(),

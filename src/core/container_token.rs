@@ -163,6 +163,9 @@ pub struct ContainerToken {
     /// The region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Region>,
+    /// Why the region cannot be told, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_unknown: Option<String>,
     /// When it was made.
     pub since: Timestamp,
     /// When it ends, if a time was said.
@@ -212,6 +215,7 @@ impl ContainerToken {
             matched: decision.matched,
             fallback: decision.fallback.clone(),
             region: decision.region.clone(),
+            region_unknown: decision.region_unknown.clone(),
             since: new.since,
             until: new.until,
             made_by: new.made_by,
@@ -255,6 +259,7 @@ impl ContainerToken {
             matched: self.matched,
             fallback: self.fallback.clone(),
             region: self.region.clone(),
+            region_unknown: self.region_unknown.clone(),
         })
     }
 

@@ -123,6 +123,10 @@ impl IssueError {
             Self::Network { .. } => {
                 "check the network, proxies, certificates and AWS_ENDPOINT_URL_STS of brokerd".to_owned()
             }
+            Self::Refused { code, .. } if code.starts_with("PackedPolicy") => {
+                "shorten session_policy and policy_arns, use fewer session_tags, or enforce fewer safeguards in the session"
+                    .to_owned()
+            }
             Self::Refused { .. } => "check the profile's access_role in the catalog".to_owned(),
             Self::Throttled { .. } | Self::Internal { .. } | Self::Pending => return None,
         })

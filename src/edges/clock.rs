@@ -13,6 +13,11 @@ pub fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
+/// The present moment in the time zone of the machine.
+pub fn local_now() -> jiff::ZonedDateTime {
+    jiff::ZonedDateTime::now()
+}
+
 /// The present moment since the machine's start, time asleep included.
 pub fn boot_now() -> BootTime {
     let moment = clock_gettime(ClockId::Boottime);

@@ -195,7 +195,7 @@ fn shown<'a>(catalog: &Catalog, profile: &'a Profile) -> ShownProfile<'a> {
         access_role: profile.access_role.as_ref().map(shown_role),
         secrets: profile.secrets.iter().map(|(name, source)| (name.as_str(), place(source))).collect(),
         short: profile.short,
-        safeguards: profile.safeguards.iter().map(|safeguard| safeguard.policy.as_str()).collect(),
+        safeguards: profile.safeguards.iter().map(|safeguard| safeguard.policy()).collect(),
         not_enforced: &profile.not_enforced,
         used_by: uses_of(catalog, &profile.name)
             .into_iter()

@@ -94,6 +94,7 @@ fn a_decision() -> Arc<Decision> {
         matched: Matched::Exact,
         fallback: None,
         region: None,
+        region_unknown: None,
     })
 }
 
