@@ -439,7 +439,8 @@ fn safeguards(profile: &Profile) -> Vec<String> {
         let (id, policy) = (safeguard.policy(), safeguard.rule.policy());
         match (safeguard.enforce, policy.session, policy.issue) {
             (Some(Enforce::Session), Some(session), _) => {
-                reasons.push(format!("{id} is in the session policy, which AWS enforces: {}", session.effect));
+                reasons
+                    .push(format!("{id} is in the session policy, which AWS enforces: {}", session.effect));
             }
             (Some(Enforce::Issue), _, Some(issue)) => reasons.push(format!("{id} holds at issue: {issue}")),
             _ => {}
@@ -452,7 +453,11 @@ fn safeguards(profile: &Profile) -> Vec<String> {
         .map(Safeguard::policy)
         .collect();
     if !others.is_empty() {
-        reasons.push(format!("{} not evaluated here, but by brokerctl check: {}", others.len(), others.join(", ")));
+        reasons.push(format!(
+            "{} not evaluated here, but by brokerctl check: {}",
+            others.len(),
+            others.join(", ")
+        ));
     }
     reasons
 }

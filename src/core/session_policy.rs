@@ -18,10 +18,14 @@ pub const LONGEST: usize = 2048;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionPolicyError {
     /// Managed session policies without an inline one.
-    #[error("policy_arns without session_policy would leave it to those policies what a session may do beside the denials")]
+    #[error(
+        "policy_arns without session_policy would leave it to those policies what a session may do beside the denials"
+    )]
     OnlyManaged,
     /// It does not fit into the request.
-    #[error("with what the safeguards add, the session policy has {0} characters and STS accepts at most {LONGEST}")]
+    #[error(
+        "with what the safeguards add, the session policy has {0} characters and STS accepts at most {LONGEST}"
+    )]
     TooLong(usize),
     /// The policy of the catalog has statements of a form that IAM does not know.
     #[error("`Statement` of session_policy is neither a statement nor a list of them")]
@@ -32,9 +36,12 @@ impl SessionPolicyError {
     /// What to write instead.
     pub fn hint(&self) -> String {
         match self {
-            Self::OnlyManaged => "write session_policy too, with an Allow for what policy_arns is to permit".to_owned(),
+            Self::OnlyManaged => {
+                "write session_policy too, with an Allow for what policy_arns is to permit".to_owned()
+            }
             Self::TooLong(_) => {
-                "shorten session_policy, or move part of it to a managed policy and name that in policy_arns".to_owned()
+                "shorten session_policy, or move part of it to a managed policy and name that in policy_arns"
+                    .to_owned()
             }
             Self::Malformed => r#"like {"Version":"2012-10-17","Statement":[...]}"#.to_owned(),
         }
@@ -54,7 +61,9 @@ pub fn with_denials(
     let mut policy: Json = match written {
         Some(text) => serde_json::from_str(text).map_err(|_| SessionPolicyError::Malformed)?,
         None if has_managed => return Err(SessionPolicyError::OnlyManaged),
-        None => json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] }),
+        None => {
+            json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] })
+        }
     };
     let statements = match policy.get_mut("Statement") {
         Some(Json::Array(statements)) => std::mem::take(statements),

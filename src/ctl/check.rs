@@ -13,9 +13,9 @@ use super::commands::print_json;
 use super::failure::Failure;
 use crate::core::name::{App, Region, Stage};
 use crate::core::protocol::Agreement;
+use crate::core::safeguard::Engine;
 use crate::core::safeguard::report::{Report, evaluate};
 use crate::core::safeguard::sarif::{annotations, sarif};
-use crate::core::safeguard::Engine;
 use subject::Subject;
 
 #[derive(Debug, Args)]

@@ -45,7 +45,9 @@ pub enum PackageError {
         missing: &'static str,
     },
     /// There is no CLI.
-    #[error("there is no Serverless CLI to package with: neither serverless, osls nor sls in node_modules/.bin or PATH")]
+    #[error(
+        "there is no Serverless CLI to package with: neither serverless, osls nor sls in node_modules/.bin or PATH"
+    )]
     NoCli,
     /// The CLI failed.
     #[error("{} package failed:\n{said}", .cli.display())]
@@ -65,7 +67,8 @@ impl PackageError {
             Self::Incomplete { .. } => "serverless package, or name the directory: --package DIR".to_owned(),
             Self::NoCli => "npm install, or name a packaged service: --package DIR".to_owned(),
             Self::Failed { .. } => {
-                "package it with what it needs, such as credentials, and name the directory: --package DIR".to_owned()
+                "package it with what it needs, such as credentials, and name the directory: --package DIR"
+                    .to_owned()
             }
         })
     }
@@ -100,9 +103,8 @@ fn read_artifact(path: &Path) -> Result<Json, PackageError> {
         return Err(malformed(format!("it is larger than {} MiB", LARGEST / 1024 / 1024)));
     }
     // The parser's own words may quote the text, which may be a secret.
-    serde_json::from_slice(&text).map_err(|error| {
-        malformed(format!("not JSON: see line {}, column {}", error.line(), error.column()))
-    })
+    serde_json::from_slice(&text)
+        .map_err(|error| malformed(format!("not JSON: see line {}, column {}", error.line(), error.column())))
 }
 
 /// The Serverless CLI of a project.
@@ -120,12 +122,12 @@ impl Cli {
         let local = project.ancestors().map(|directory| directory.join("node_modules/.bin"));
         // What is not absolute would be another program in another directory.
         let global = std::env::split_paths(path).filter(|directory| directory.is_absolute());
-        let program = local
-            .chain(global)
-            .flat_map(|directory| NAMES.map(|name| directory.join(name)))
-            .find(|program| {
-                fs::metadata(program).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-            })?;
+        let program = local.chain(global).flat_map(|directory| NAMES.map(|name| directory.join(name))).find(
+            |program| {
+                fs::metadata(program)
+                    .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+            },
+        )?;
         Some(Self { version: version(&program), program })
     }
 
@@ -133,7 +135,12 @@ impl Cli {
     ///
     /// The CLI gets no credentials, and nothing that would lead it to some: no variable of AWS, brokerd or the
     /// dashboard, no file of `~/.aws`, no metadata service.
-    pub fn package(&self, config: &Path, stage: &str, region: Option<&str>) -> Result<Packaged, PackageError> {
+    pub fn package(
+        &self,
+        config: &Path,
+        stage: &str,
+        region: Option<&str>,
+    ) -> Result<Packaged, PackageError> {
         let packaged = Packaged::new()?;
         let project = config.parent().unwrap_or(Path::new("/"));
         let mut command = Command::new(&self.program);
@@ -177,7 +184,11 @@ impl Cli {
 /// The version of the package that a program belongs to: the nearest `package.json` above its real path.
 fn version(program: &Path) -> Option<String> {
     let real = fs::canonicalize(program).ok()?;
-    let manifest = real.ancestors().skip(1).map(|directory| directory.join("package.json")).find(|file| file.is_file())?;
+    let manifest = real
+        .ancestors()
+        .skip(1)
+        .map(|directory| directory.join("package.json"))
+        .find(|file| file.is_file())?;
     let manifest = read_artifact(&manifest).ok()?;
     manifest.get("version")?.as_str().map(str::to_owned)
 }
@@ -214,7 +225,8 @@ mod tests {
     #[test]
     fn artifacts_are_read_and_what_is_missing_is_named() {
         let home = tempfile::tempdir().unwrap();
-        let missing = |name| format!("{} holds no packaged service: {name} is not there", home.path().display());
+        let missing =
+            |name| format!("{} holds no packaged service: {name} is not there", home.path().display());
         assert_eq!(read(home.path()).unwrap_err().to_string(), missing(TEMPLATE));
         fs::write(home.path().join(TEMPLATE), "{\"Resources\":{}}").unwrap();
         assert_eq!(read(home.path()).unwrap_err().to_string(), missing(STATE));

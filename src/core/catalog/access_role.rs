@@ -36,7 +36,6 @@ pub(super) const KEYS: [&str; 10] = [
 /// `PolicyArns` of `AssumeRole`: at most ten (AWS STS API reference, `AssumeRole`, request parameters).
 const POLICY_ARNS: usize = 10;
 
-
 /// The IAM role that a profile assumes, with the parameters of `AssumeRole`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AccessRole {
@@ -173,9 +172,7 @@ fn read_policy(value: Value<'_>, findings: &mut Findings<'_>) -> Option<String> 
     let length = text.chars().count();
     if length > LONGEST {
         value.wrong(
-            format_args!(
-                "the policy has {length} characters and STS accepts at most {LONGEST}"
-            ),
+            format_args!("the policy has {length} characters and STS accepts at most {LONGEST}"),
             Some("shorten it, or move it to a managed policy and name that in policy_arns".to_owned()),
             findings,
         );

@@ -73,7 +73,8 @@ fn read_safeguards(
     if let Some(role) = role {
         let partition = Partition::of(role.role_arn.partition());
         let in_session = read.iter().filter(|(safeguard, _)| safeguard.enforce == Some(Enforce::Session));
-        let denials = in_session.clone().flat_map(|(safeguard, _)| safeguard.rule.statements(partition)).collect();
+        let denials =
+            in_session.clone().flat_map(|(safeguard, _)| safeguard.rule.statements(partition)).collect();
         match with_denials(role.session_policy.as_deref(), !role.policy_arns.is_empty(), denials) {
             Ok(policy) => role.session_policy = policy,
             Err(error) => {
@@ -209,7 +210,7 @@ mod tests {
         assert!(policy(&format!("{guard}\n{role}, {own}, {managed} }}")).is_some());
         assert_eq!(
             read(&format!("{guard}\n{role}, {managed} }}")).unwrap_err().to_string(),
-            "c:2:62: `enforce`: policy_arns without session_policy would leave it to those policies what a session may \
+            "c:2:58: `enforce`: policy_arns without session_policy would leave it to those policies what a session may \
              do beside the denials (write session_policy too, with an Allow for what policy_arns is to permit)"
         );
         let long = format!(
@@ -217,6 +218,9 @@ mod tests {
             "x".repeat(1900)
         );
         let fault = read(&format!("{guard}\n{role}, {long} }}")).unwrap_err().to_string();
-        assert!(fault.starts_with("c:2:62: `enforce`: with what the safeguards add, the session policy has 21"), "{fault}");
+        assert!(
+            fault.starts_with("c:2:58: `enforce`: with what the safeguards add, the session policy has 21"),
+            "{fault}"
+        );
     }
 }

@@ -122,7 +122,8 @@ pub(super) fn read(item: Value<'_>, findings: &mut Findings<'_>) -> Option<Safeg
         Err(faults) => {
             for fault in faults {
                 let (at, deeper) = config.map_or((table.at(), &[][..]), |value| deepest(value, &fault.path));
-                let within = if deeper.is_empty() { String::new() } else { format!("{}: ", deeper.join(".")) };
+                let within =
+                    if deeper.is_empty() { String::new() } else { format!("{}: ", deeper.join(".")) };
                 findings.add(at, format!("`config` of {}: {within}{}", policy.id, fault.message), fault.hint);
             }
             return None;
@@ -160,14 +161,14 @@ fn read_enforce(
     level: Level,
     findings: &mut Findings<'_>,
 ) -> Option<Enforce> {
-    let enforce =
-        value.choice(&[("session", Enforce::Session), ("issue", Enforce::Issue)], findings)?;
+    let enforce = value.choice(&[("session", Enforce::Session), ("issue", Enforce::Issue)], findings)?;
     let can = |policy: &Policy| match enforce {
         Enforce::Session => policy.session.is_some(),
         Enforce::Issue => policy.issue.is_some(),
     };
     if !can(policy) {
-        let able: Vec<_> = POLICIES.into_iter().filter(|policy| can(policy)).map(|policy| policy.id).collect();
+        let able: Vec<_> =
+            POLICIES.into_iter().filter(|policy| can(policy)).map(|policy| policy.id).collect();
         let what = match enforce {
             Enforce::Session => "cannot be enforced in a session",
             Enforce::Issue => "cannot be enforced when credentials are issued",
@@ -244,7 +245,8 @@ mod tests {
             json!([{ "policy": "restricted-deploy-times", "level": "error", "config": config, "enforce": "issue" }])
         );
         assert_eq!(serde_json::from_value::<Vec<Safeguard>>(json).unwrap(), read);
-        let fault = serde_json::from_value::<Safeguard>(json!({ "policy": "allowed-stages", "level": "error" }));
+        let fault =
+            serde_json::from_value::<Safeguard>(json!({ "policy": "allowed-stages", "level": "error" }));
         assert!(fault.unwrap_err().to_string().contains("expected a list of stages"));
     }
 

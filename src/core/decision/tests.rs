@@ -526,7 +526,13 @@ fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
 #[test]
 fn a_safeguard_at_issue_withholds_while_it_is_broken() {
     let at = |file: &'static str, now: &str| {
-        Case { file, ..PLAIN }.outcome().result.unwrap().withheld(&now.parse().unwrap()).map(|refusal| refusal.to_string()).unwrap_or_default()
+        Case { file, ..PLAIN }
+            .outcome()
+            .result
+            .unwrap()
+            .withheld(&now.parse().unwrap())
+            .map(|refusal| refusal.to_string())
+            .unwrap_or_default()
     };
     let (quiet, feast) = ("2026-12-23T12:00:00+00:00[UTC]", "2026-12-24T12:00:00+00:00[UTC]");
     assert_eq!(at("app: shop\nprovider: {stage: hours}\n", quiet), "");

@@ -70,7 +70,8 @@ impl Judge for Template {
             Some(name) => Some(name),
             None => service.declared(&["service"])?,
         };
-        let shop = name.and_then(Json::as_str).ok_or_else(|| Missing("the service has no name".to_owned()))?;
+        let shop =
+            name.and_then(Json::as_str).ok_or_else(|| Missing("the service has no name".to_owned()))?;
         let mut violations = Vec::new();
         for function in service.functions()? {
             let key = function.name.as_deref().unwrap_or_default();

@@ -18,7 +18,11 @@ pub(super) static POLICY: Policy = Policy {
     config: "A list of regions; it has to be written.",
     need: Need::Context,
     passing: Example { config: r#"["us-east-1", "eu-west-1"]"#, region: "eu-west-1", ..Example::DEFAULT },
-    failing: Example { config: r#"["us-east-1", "eu-west-1"]"#, region: "ap-southeast-2", ..Example::DEFAULT },
+    failing: Example {
+        config: r#"["us-east-1", "eu-west-1"]"#,
+        region: "ap-southeast-2",
+        ..Example::DEFAULT
+    },
     differences: &[],
     session: Some(SessionSupport {
         effect: "every action in another region is denied, except those of global services",

@@ -65,13 +65,11 @@ impl Judge for Runtimes {
                 Names::Listed(names) => format!("in list of permitted runtimes: {}", listed(names)),
                 Names::Matching(pattern) => format!("permitted by RegExp: {}", json!(pattern.text())),
             };
-            violations.push(
-                Violation::new(format!("Runtime of function {name} not {permitted}")).at(&[
-                    "functions",
-                    &name,
-                    "runtime",
-                ]),
-            );
+            violations.push(Violation::new(format!("Runtime of function {name} not {permitted}")).at(&[
+                "functions",
+                &name,
+                "runtime",
+            ]));
         }
         Ok(violations)
     }

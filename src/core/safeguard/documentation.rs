@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::policy::{Example, Need, Policy};
 use super::POLICIES;
+use super::policy::{Example, Need, Policy};
 use crate::core::session_policy::{GLOBAL_ACTIONS_SOURCE, NOT_STOPPED};
 
 /// How long a line of the terminal is at most.
@@ -34,9 +34,9 @@ pub fn topics(policy: &Policy) -> Vec<(&'static str, Vec<String>)> {
         ("needs", vec![policy.need.words().to_owned()]),
         ("config", vec![policy.config.to_owned()]),
     ];
-    let session = policy.session.map(|session| {
-        format!("session: {}. It does not stop {}.", session.effect, session.not_stopped)
-    });
+    let session = policy
+        .session
+        .map(|session| format!("session: {}. It does not stop {}.", session.effect, session.not_stopped));
     let issue = policy.issue.map(|issue| format!("issue: {issue}."));
     let enforce: Vec<String> = session.into_iter().chain(issue).collect();
     if !enforce.is_empty() {
@@ -192,4 +192,3 @@ pub fn markdown() -> String {
 fn code(text: &str) -> String {
     text.replace('*', "\\*").replace('[', "\\[").replace('_', "\\_")
 }
-

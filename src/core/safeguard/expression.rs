@@ -51,7 +51,11 @@ pub(super) fn alternatives(value: &Json) -> Vec<&Json> {
             if let Some(Json::Array(parts)) = map.get("Fn::If") {
                 return parts.iter().skip(1).flat_map(alternatives).collect();
             }
-            if map.get("Ref").is_some_and(|target| target == "AWS::NoValue") { Vec::new() } else { vec![value] }
+            if map.get("Ref").is_some_and(|target| target == "AWS::NoValue") {
+                Vec::new()
+            } else {
+                vec![value]
+            }
         }
         _ => vec![value],
     }
@@ -66,7 +70,10 @@ mod tests {
     fn joins_and_substitutions_have_a_text() {
         for (value, expected) in [
             (json!("a"), Some("a")),
-            (json!({ "Fn::Join": ["", ["arn:", { "Ref": "AWS::Partition" }, ":s3:::x/*"]] }), Some("arn:${AWS::Partition}:s3:::x/*")),
+            (
+                json!({ "Fn::Join": ["", ["arn:", { "Ref": "AWS::Partition" }, ":s3:::x/*"]] }),
+                Some("arn:${AWS::Partition}:s3:::x/*"),
+            ),
             (json!({ "Fn::Join": ["/", [{ "Fn::GetAtt": ["B", "Arn"] }, "*"]] }), Some("${B.Arn}/*")),
             (json!({ "Fn::Sub": ["${A}-x", { "A": "1" }] }), Some("${A}-x")),
             (json!({ "Ref": "B" }), None),

@@ -50,7 +50,9 @@ struct Bucket<'a> {
 impl Bucket<'_> {
     fn is_named_by(&self, value: &Json) -> bool {
         reference(value).is_some_and(|target| target == self.id)
-            || self.name.is_some_and(|name| name == value || (text(name).is_some() && text(name) == text(value)))
+            || self
+                .name
+                .is_some_and(|name| name == value || (text(name).is_some() && text(name) == text(value)))
             || text(value).is_some_and(|text| text == format!("${{{}}}", self.id))
     }
 
@@ -68,12 +70,14 @@ impl Bucket<'_> {
 }
 
 fn is_everybody(principal: &Json) -> bool {
-    principal == "*" || principal.get("AWS").is_some_and(|who| alternatives(who).iter().any(|who| **who == "*"))
+    principal == "*"
+        || principal.get("AWS").is_some_and(|who| alternatives(who).iter().any(|who| **who == "*"))
 }
 
 /// Whether a condition is that of a request without TLS, and nothing else that would narrow it.
 fn is_without_tls(condition: &Json) -> bool {
-    let is_false = |value: &Json| *value == "false" || *value == false || *value == serde_json::json!(["false"]);
+    let is_false =
+        |value: &Json| *value == "false" || *value == false || *value == serde_json::json!(["false"]);
     let only = |value: &Json| value.as_object().is_some_and(|map| map.len() == 1);
     only(condition)
         && ["Bool", "BoolIfExists"].iter().filter_map(|operator| condition.get(operator)).any(|test| {

@@ -37,16 +37,15 @@ fn read(config: &Config<'_>) -> Result<Arc<dyn Judge>, ConfigFaults> {
 
 impl Judge for Versions {
     fn check(&self, service: &Service<'_>) -> Judgement {
-        let missing = || Missing("the version of the framework is not known: no CLI of it was found".to_owned());
+        let missing =
+            || Missing("the version of the framework is not known: no CLI of it was found".to_owned());
         let text = service.framework_version.ok_or_else(missing)?;
         let version = Version::parse(text).map_err(|_| Missing(format!("{text:?} is no version")))?;
         if version.satisfies(&self.0) {
             return Ok(Vec::new());
         }
-        let why = format!(
-            "Serverless Framework version {text} does not satisfy version requirement: {}",
-            self.0
-        );
+        let why =
+            format!("Serverless Framework version {text} does not satisfy version requirement: {}", self.0);
         Ok(vec![Violation::new(why).at(&["frameworkVersion"])])
     }
 }

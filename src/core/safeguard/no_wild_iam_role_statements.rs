@@ -92,7 +92,9 @@ fn split(arn: &str) -> Vec<&str> {
 
 fn faults(statement: &Json) -> Vec<String> {
     if statement.get("Fn::Transform").is_some() {
-        return vec!["a statement comes from a transform (AWS::Include), so that what it grants is not known".into()];
+        return vec![
+            "a statement comes from a transform (AWS::Include), so that what it grants is not known".into(),
+        ];
     }
     if statement.get("Effect").and_then(Json::as_str) == Some("Deny") {
         return Vec::new();

@@ -91,7 +91,8 @@ impl Report {
 
     /// Whether something was skipped that the packaged service would tell.
     pub fn lacks_package(&self) -> bool {
-        let known_by_package = |entry: &&Entry| super::policy(&entry.policy).is_some_and(|it| it.need != Need::FrameworkVersion);
+        let known_by_package =
+            |entry: &&Entry| super::policy(&entry.policy).is_some_and(|it| it.need != Need::FrameworkVersion);
         self.entries.iter().filter(|entry| entry.skipped.is_some()).any(|entry| known_by_package(&entry))
     }
 

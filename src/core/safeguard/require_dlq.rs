@@ -56,7 +56,8 @@ fn read(config: &Config<'_>) -> Result<Arc<dyn Judge>, ConfigFaults> {
 fn is_asynchronous(event: &Json) -> bool {
     let kind = event.as_str().or_else(|| event.as_object()?.keys().next().map(String::as_str));
     // The keys of an event are not in the order of the file; only one of them names the event.
-    let among = event.as_object().is_some_and(|event| event.keys().any(|key| ASYNCHRONOUS.contains(&key.as_str())));
+    let among =
+        event.as_object().is_some_and(|event| event.keys().any(|key| ASYNCHRONOUS.contains(&key.as_str())));
     among || kind.is_some_and(|kind| ASYNCHRONOUS.contains(&kind))
 }
 

@@ -34,7 +34,9 @@ pub(super) static POLICY: Policy = Policy {
         "A window begins with its first second; the original lets that moment pass.",
     ],
     session: None,
-    issue: Some("no credentials during a window; sessions that were handed out before last until they expire"),
+    issue: Some(
+        "no credentials during a window; sessions that were handed out before last until they expire",
+    ),
     read,
 };
 
@@ -66,11 +68,7 @@ fn read(config: &Config<'_>) -> Result<Arc<dyn Judge>, ConfigFaults> {
 }
 
 fn window(config: &Config<'_>) -> Result<Window, ConfigFaults> {
-    config.entries(
-        "a window, or a list of windows",
-        EXAMPLE,
-        Some(&["time", "duration", "interval"]),
-    )?;
+    config.entries("a window, or a list of windows", EXAMPLE, Some(&["time", "duration", "interval"]))?;
     let time = config.key("time");
     let text = time.text("a date or time", EXAMPLE)?;
     let start = start(text).ok_or_else(|| {

@@ -18,7 +18,8 @@ fn broken(report: &Report) -> impl Iterator<Item = (&Entry, &Finding)> {
 
 /// SARIF 2.1.0 (OASIS), for code scanning. `file` is the configuration relative to the repository.
 pub fn sarif(report: &Report, file: &str) -> Json {
-    let rules: Vec<Json> = report.entries.iter().filter_map(|entry| policy(&entry.policy)).map(rule).collect();
+    let rules: Vec<Json> =
+        report.entries.iter().filter_map(|entry| policy(&entry.policy)).map(rule).collect();
     let results: Vec<Json> = broken(report)
         .map(|(entry, finding)| {
             let mut location = json!({ "physicalLocation": { "artifactLocation": { "uri": file } } });

@@ -81,10 +81,9 @@ impl Function<'_> {
 impl<'a> Service<'a> {
     /// The resources of the compiled template.
     pub(super) fn resources(&self) -> Result<&'a Map<String, Json>, Missing> {
-        let template = self
-            .compiled
-            .get(TEMPLATE)
-            .ok_or_else(|| Missing("it looks at the compiled template, and nothing is packaged".to_owned()))?;
+        let template = self.compiled.get(TEMPLATE).ok_or_else(|| {
+            Missing("it looks at the compiled template, and nothing is packaged".to_owned())
+        })?;
         let resources = template.get("Resources").and_then(Json::as_object);
         resources.ok_or_else(|| Missing(format!("{TEMPLATE} has no Resources")))
     }

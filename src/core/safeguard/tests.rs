@@ -24,9 +24,8 @@ pub(super) fn toml(text: &str) -> Option<Json> {
 }
 
 fn rule(id: &str, config: Option<Json>) -> Result<Rule, String> {
-    Rule::read(policy(id).unwrap(), config).map_err(|faults| {
-        faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    })
+    Rule::read(policy(id).unwrap(), config)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 /// Stands for the engine, which is an edge with tests of its own: it knows the two programs of the examples.

@@ -148,9 +148,7 @@ impl Growing<'_> {
                 let items = items.iter().enumerate();
                 items.map(|(index, item)| self.below(&index.to_string(), item)).collect()
             }
-            Content::Map(map) => {
-                map.iter().map(|(key, item)| (key.clone(), self.below(key, item))).collect()
-            }
+            Content::Map(map) => map.iter().map(|(key, item)| (key.clone(), self.below(key, item))).collect(),
         }
     }
 

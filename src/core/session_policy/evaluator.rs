@@ -25,16 +25,17 @@ pub(super) fn allows(policy: &Json, request: &Request) -> bool {
 fn applies(statement: &Json, request: &Request) -> bool {
     for key in statement.as_object().unwrap().keys() {
         assert!(
-            ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"].contains(&key.as_str()),
+            ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"]
+                .contains(&key.as_str()),
             "the evaluator does not know {key}"
         );
     }
     // Actions are compared without regard to case, resources with it.
     let action = request.action.to_lowercase();
     let among = |value: &Json, text: &str, fold: bool| {
-        list(value).iter().any(|pattern| {
-            if fold { matches(&pattern.to_lowercase(), text) } else { matches(pattern, text) }
-        })
+        list(value)
+            .iter()
+            .any(|pattern| if fold { matches(&pattern.to_lowercase(), text) } else { matches(pattern, text) })
     };
     let by_action = match (statement.get("Action"), statement.get("NotAction")) {
         (Some(actions), None) => among(actions, &action, true),

@@ -15,7 +15,11 @@ fn generated(id: &str, config: Option<Json>, written: Option<&str>, partition: P
 }
 
 fn request(action: &'static str, context: &[(&'static str, &'static str)]) -> Request {
-    Request { action, resource: "arn:aws:x:::y", context: context.iter().copied().collect::<BTreeMap<_, _>>() }
+    Request {
+        action,
+        resource: "arn:aws:x:::y",
+        context: context.iter().copied().collect::<BTreeMap<_, _>>(),
+    }
 }
 
 #[test]
@@ -39,7 +43,11 @@ fn other_regions_are_denied_and_global_services_are_not() {
             ("ec2:RunInstances", "us-east-1", false),
             ("s3:ListAllMyBuckets", "us-east-1", true),
         ] {
-            assert_eq!(allows(&policy, &in_region(action, region)), expected, "{partition:?} {action} {region}");
+            assert_eq!(
+                allows(&policy, &in_region(action, region)),
+                expected,
+                "{partition:?} {action} {region}"
+            );
         }
     }
     let commercial = generated("allowed-regions", regions.clone(), None, Partition::Commercial);
@@ -78,7 +86,10 @@ fn an_own_policy_is_narrowed_and_never_widened() {
     let at = |action, region| request(action, &[("aws:RequestedRegion", region)]);
     assert!(allows(&policy, &at("s3:PutObject", "eu-west-1")));
     assert!(!allows(&policy, &at("s3:PutObject", "us-east-1")));
-    assert!(!allows(&policy, &at("lambda:InvokeFunction", "eu-west-1")), "no Allow of everything beside one's own");
+    assert!(
+        !allows(&policy, &at("lambda:InvokeFunction", "eu-west-1")),
+        "no Allow of everything beside one's own"
+    );
 }
 
 #[test]
@@ -88,7 +99,10 @@ fn what_cannot_be_added_is_an_error_and_never_dropped() {
     assert_eq!(with_denials(None, true, Vec::new()), Ok(None));
     assert_eq!(with_denials(None, true, denials()), Err(SessionPolicyError::OnlyManaged));
     assert_eq!(with_denials(Some("{}"), true, denials()), Err(SessionPolicyError::Malformed));
-    assert_eq!(with_denials(Some(r#"{"Statement":"x"}"#), false, denials()), Err(SessionPolicyError::Malformed));
+    assert_eq!(
+        with_denials(Some(r#"{"Statement":"x"}"#), false, denials()),
+        Err(SessionPolicyError::Malformed)
+    );
     // Characters count, not bytes, and the limit itself is allowed.
     let empty = with_denials(Some(r#"{"Statement":[],"Id":""}"#), false, denials()).unwrap().unwrap();
     let sized = |more: usize| {
@@ -102,8 +116,10 @@ fn what_cannot_be_added_is_an_error_and_never_dropped() {
 
 #[test]
 fn all_three_with_many_regions_fit() {
-    let regions = json!(["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2"]);
-    let rules = [("allowed-regions", Some(regions)), ("require-cfn-role", None), ("require-global-vpc", None)];
+    let regions =
+        json!(["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2"]);
+    let rules =
+        [("allowed-regions", Some(regions)), ("require-cfn-role", None), ("require-global-vpc", None)];
     let denials = rules.into_iter().flat_map(|(id, config)| {
         Rule::read(policy(id).unwrap(), config).unwrap().statements(Partition::Commercial)
     });

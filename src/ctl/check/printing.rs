@@ -48,7 +48,12 @@ pub(super) fn blocked(report: &Report, agreed: &Agreement) -> String {
 pub(super) fn print(report: &Report, agreed: &Agreement, file: &str, inputs: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     let name = format!("{}.{}", agreed.app, agreed.stage);
-    writeln!(out, "{} with profile {}, by {inputs}", paint::strong(&name), paint::strong(agreed.profile.as_str()))?;
+    writeln!(
+        out,
+        "{} with profile {}, by {inputs}",
+        paint::strong(&name),
+        paint::strong(agreed.profile.as_str())
+    )?;
     if let Some(fallback) = &agreed.fallback {
         writeln!(out, "{} {fallback}", paint::note("note:"))?;
     }

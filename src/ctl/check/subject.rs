@@ -42,11 +42,7 @@ pub(super) struct Knowledge {
 
 impl Subject {
     /// The project at a path, on the stage that a Serverless CLI would work on.
-    pub(super) fn find(
-        path: &Path,
-        stage: Option<&Stage>,
-        region: Option<&Region>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn find(path: &Path, stage: Option<&Stage>, region: Option<&Region>) -> Result<Self, Failure> {
         let directories =
             Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
         let file = project_file::named(path, &directories.home).ok_or_else(|| {

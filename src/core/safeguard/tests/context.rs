@@ -14,7 +14,11 @@ fn stages() {
         (r#""^dev$""#, "dev2", r#"Stage name "dev2" not permitted by RegExp: "^dev$""#),
         (r#""^(?!prod)""#, "prod-eu", r#"Stage name "prod-eu" not permitted by RegExp: "^(?!prod)""#),
     ] {
-        assert_eq!(judge("allowed-stages", &Example { config, stage, ..Example::DEFAULT }), expected, "{config}");
+        assert_eq!(
+            judge("allowed-stages", &Example { config, stage, ..Example::DEFAULT }),
+            expected,
+            "{config}"
+        );
     }
 }
 
@@ -43,7 +47,10 @@ fn framework_versions() {
         assert_eq!(said == "passed", passes, "{config} {framework_version}: {said}");
     }
     let said = judge("framework-version", &Example { config: r#""<4""#, ..Example::DEFAULT });
-    assert!(said.starts_with("Serverless Framework version 4.3.1 does not satisfy version requirement: "), "{said}");
+    assert!(
+        said.starts_with("Serverless Framework version 4.3.1 does not satisfy version requirement: "),
+        "{said}"
+    );
 }
 
 #[test]
@@ -80,16 +87,19 @@ fn deploy_times() {
         (month_end, "2026-02-27T12:00:00Z[UTC]", false),
         (month_end, "2026-03-31T12:00:00Z[UTC]", true),
         // Nine o'clock is nine o'clock on both sides of the change to summer time.
-        (summer, "2026-07-01T07:30:00+00:00[Europe/Berlin]", true),
-        (summer, "2026-03-02T08:30:00+00:00[Europe/Berlin]", true),
-        (summer, "2026-07-01T08:30:00+00:00[Europe/Berlin]", false),
+        (summer, "2026-07-01T07:30:00Z[Europe/Berlin]", true),
+        (summer, "2026-03-02T08:30:00Z[Europe/Berlin]", true),
+        (summer, "2026-07-01T08:30:00Z[Europe/Berlin]", false),
         (two, "2026-03-06T12:00:00Z[UTC]", true),
         (two, "2026-03-05T12:00:00Z[UTC]", false),
     ] {
         let said = judge("restricted-deploy-times", &Example { config, now, ..Example::DEFAULT });
         assert_eq!(said != "passed", blocked, "{config} at {now}: {said}");
     }
-    let said = judge("restricted-deploy-times", &Example { config: once, now: "2026-03-06T18:00:00Z[UTC]", ..Example::DEFAULT });
+    let said = judge(
+        "restricted-deploy-times",
+        &Example { config: once, now: "2026-03-06T18:00:00Z[UTC]", ..Example::DEFAULT },
+    );
     assert_eq!(said, "Deploying on 2026-03-06 is not allowed");
 }
 
@@ -97,9 +107,21 @@ fn deploy_times() {
 fn a_config_that_is_wrong_is_refused_with_a_path() {
     for (id, config, expected) in [
         ("restricted-deploy-times", json!([]), "the list is empty: expected windows"),
-        ("restricted-deploy-times", json!([{ "time": "junk", "duration": "P1D" }]), "0.time: not a date or time"),
-        ("restricted-deploy-times", json!({ "time": "2026-01-01", "duration": "junk" }), "duration: not a duration"),
-        ("restricted-deploy-times", json!({ "time": "2026-01-01", "duration": "P1D", "interval": "P0D" }), "interval: a duration has to be longer"),
+        (
+            "restricted-deploy-times",
+            json!([{ "time": "junk", "duration": "P1D" }]),
+            "0.time: not a date or time",
+        ),
+        (
+            "restricted-deploy-times",
+            json!({ "time": "2026-01-01", "duration": "junk" }),
+            "duration: not a duration",
+        ),
+        (
+            "restricted-deploy-times",
+            json!({ "time": "2026-01-01", "duration": "P1D", "interval": "P0D" }),
+            "interval: a duration has to be longer",
+        ),
         ("restricted-deploy-times", json!({ "time": "2026-01-01", "duration": "-P1D" }), "duration: "),
         ("restricted-deploy-times", json!({ "when": 1 }), "when: unknown key `when`"),
         ("allowed-stages", json!(3), "expected a list of stages or a regular expression"),
@@ -109,7 +131,11 @@ fn a_config_that_is_wrong_is_refused_with_a_path() {
         ("allowed-function-names", json!("${SERVICE}-${STAG}"), "${STAG} stands for nothing"),
         ("required-stack-tags", json!({ "team": "[" }), "team: not a regular expression: "),
         ("required-stack-tags", json!({}), "the table has no tag"),
-        ("require-description", json!({ "minLength": 9, "maxLength": 3 }), "minLength is more than maxLength"),
+        (
+            "require-description",
+            json!({ "minLength": 9, "maxLength": 3 }),
+            "minLength is more than maxLength",
+        ),
         ("require-global-vpc", json!({ "minNumSubnets": -1 }), "minNumSubnets: expected a whole number"),
         ("require-dlq", json!(true), "the policy has no config"),
         ("javascript", json!(" "), "the text is empty"),

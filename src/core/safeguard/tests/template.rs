@@ -21,10 +21,10 @@ fn role(statement: &Json) -> Json {
 #[test]
 fn wildcards() {
     let ok = json!("arn:aws:s3:::shop/*");
-    let one = |action: Json, resource: Json| role(&json!([{ "Effect": "Allow", "Action": action, "Resource": resource }]));
-    let standalone = |kind: &str, action: &str| {
-        json!({ "P": { "Type": kind, "Properties": { "PolicyDocument": { "Statement": { "Effect": "Allow", "Action": action, "Resource": "arn:aws:s3:::x" } } } } })
+    let one = |action: Json, resource: Json| {
+        role(&json!([{ "Effect": "Allow", "Action": action, "Resource": resource }]))
     };
+    let standalone = |kind: &str, action: &str| json!({ "P": { "Type": kind, "Properties": { "PolicyDocument": { "Statement": { "Effect": "Allow", "Action": action, "Resource": "arn:aws:s3:::x" } } } } });
     for (resources, fails) in [
         (one(json!(["s3:GetObject"]), ok.clone()), false),
         (one(json!("s3:Get*"), ok.clone()), false),
@@ -35,18 +35,49 @@ fn wildcards() {
         (one(json!("sns:Publish"), json!("arn:aws:*:us-east-1:111111111111:topic")), true),
         (one(json!("sns:Publish"), json!("arn:aws:sns:us-east-1:111111111111:*")), true),
         (one(json!("logs:PutLogEvents"), json!("arn:aws:logs:us-east-1:111111111111:log-group:*")), true),
-        (one(json!("logs:PutLogEvents"), json!({ "Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/x:*:*" })), false),
-        (one(json!("logs:PutLogEvents"), json!({ "Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*" })), true),
-        (one(json!("s3:GetObject"), json!({ "Fn::Join": ["", ["arn:aws:s3:::", { "Ref": "B" }, "/*"]] })), false),
-        (one(json!("s3:GetObject"), json!({ "Fn::Join": [":", ["arn", "aws", "sns", "r", "a", "*"]] })), true),
+        (
+            one(
+                json!("logs:PutLogEvents"),
+                json!({ "Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/x:*:*" }),
+            ),
+            false,
+        ),
+        (
+            one(
+                json!("logs:PutLogEvents"),
+                json!({ "Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*" }),
+            ),
+            true,
+        ),
+        (
+            one(json!("s3:GetObject"), json!({ "Fn::Join": ["", ["arn:aws:s3:::", { "Ref": "B" }, "/*"]] })),
+            false,
+        ),
+        (
+            one(json!("s3:GetObject"), json!({ "Fn::Join": [":", ["arn", "aws", "sns", "r", "a", "*"]] })),
+            true,
+        ),
         (one(json!("s3:GetObject"), json!({ "Fn::GetAtt": ["B", "Arn"] })), false),
         (one(json!("s3:GetObject"), json!({ "Fn::If": ["C", "arn:aws:s3:::x", "*"] })), true),
         (role(&json!({ "Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::x" })), true),
         (role(&json!([{ "Effect": "Deny", "Action": "*", "Resource": "*" }])), false),
         (role(&json!([{ "Effect": "Allow", "NotAction": "iam:*", "Resource": "arn:aws:s3:::x" }])), true),
-        (role(&json!([{ "Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::x" }])), true),
-        (role(&json!([{ "Fn::Transform": { "Name": "AWS::Include", "Parameters": { "Location": "s3://x" } } }])), true),
-        (role(&json!([{ "Fn::If": ["C", { "Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::x" }, { "Ref": "AWS::NoValue" }] }])), true),
+        (
+            role(&json!([{ "Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::x" }])),
+            true,
+        ),
+        (
+            role(
+                &json!([{ "Fn::Transform": { "Name": "AWS::Include", "Parameters": { "Location": "s3://x" } } }]),
+            ),
+            true,
+        ),
+        (
+            role(
+                &json!([{ "Fn::If": ["C", { "Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::x" }, { "Ref": "AWS::NoValue" }] }]),
+            ),
+            true,
+        ),
         (standalone("AWS::IAM::ManagedPolicy", "s3:*"), true),
         (standalone("AWS::IAM::Policy", "s3:*"), true),
         (standalone("AWS::IAM::RolePolicy", "s3:GetObject"), false),
@@ -105,14 +136,27 @@ fn vpcs() {
     let none = r#"Function "hello" doesn't satisfy global VPC requirement."#;
     for (properties, config, expected) in [
         (vpc(json!(["g"]), json!(["a", "b"])), "", "passed"),
-        (vpc(json!(["g"]), json!(["a"])), "", r#"Function "hello" doesn't satisfy the global VPC requirement of at least 2 subnets."#),
+        (
+            vpc(json!(["g"]), json!(["a"])),
+            "",
+            r#"Function "hello" doesn't satisfy the global VPC requirement of at least 2 subnets."#,
+        ),
         (vpc(json!(["g"]), json!(["a"])), "{ minNumSubnets = 1 }", "passed"),
-        (vpc(json!(["g"]), json!(["a"])), "{}", r#"Function "hello" doesn't satisfy the global VPC requirement of at least 2 subnets."#),
+        (
+            vpc(json!(["g"]), json!(["a"])),
+            "{}",
+            r#"Function "hello" doesn't satisfy the global VPC requirement of at least 2 subnets."#,
+        ),
         (vpc(json!([]), json!(["a", "b"])), "", none),
         (vpc(json!(["g"]), json!({ "Fn::Split": [",", { "Ref": "S" }] })), "", "passed"),
         (json!({}), "", none),
     ] {
-        let said = said("require-global-vpc", config, "functions: {hello: {handler: h.h}}\n", &function(&properties));
+        let said = said(
+            "require-global-vpc",
+            config,
+            "functions: {hello: {handler: h.h}}\n",
+            &function(&properties),
+        );
         assert_eq!(said, expected, "{properties}");
     }
 }
@@ -161,28 +205,71 @@ fn buckets() {
             "P": { "Type": "AWS::S3::BucketPolicy", "Properties": { "Bucket": named, "PolicyDocument": { "Statement": statement } } },
         })
     };
-    let deny = |resource: Json, condition: Json| {
-        json!({ "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": resource, "Condition": condition })
-    };
+    let deny = |resource: Json, condition: Json| json!({ "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": resource, "Condition": condition });
     let http = json!({ "Bool": { "aws:SecureTransport": false } });
     let all = |resource: Json| deny(resource, http.clone());
     let reference = json!({ "Ref": "B" });
-    let joined = |partition: Json| json!({ "Fn::Join": ["", ["arn:", partition, ":s3:::", reference, "/*"]] });
+    let joined =
+        |partition: Json| json!({ "Fn::Join": ["", ["arn:", partition, ":s3:::", reference, "/*"]] });
     let framework = json!([{ "Fn::Join": ["", ["arn:", { "Ref": "AWS::Partition" }, ":s3:::", { "Ref": "B" }, "/*"]] }, { "Fn::Join": ["", ["arn:", { "Ref": "AWS::Partition" }, ":s3:::", { "Ref": "B" }]] }]);
     let no = json!({});
     for (resources, passes) in [
         (with(no.clone(), json!([all(framework.clone())]), reference.clone()), true),
         (with(no.clone(), all(joined(json!("aws"))), reference.clone()), true),
-        (with(no.clone(), json!([{ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject" }, all(framework)]), reference.clone()), true),
+        (
+            with(
+                no.clone(),
+                json!([{ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject" }, all(framework)]),
+                reference.clone(),
+            ),
+            true,
+        ),
         (with(no.clone(), json!([all(json!({ "Fn::Sub": "${B.Arn}/*" }))]), reference.clone()), true),
-        (with(json!({ "BucketName": "shop" }), json!([all(json!("arn:aws:s3:::shop/*"))]), json!("shop")), true),
-        (with(json!({ "BucketName": "shop" }), json!([all(json!("arn:aws:s3:::shop2/*"))]), json!("shop")), false),
+        (
+            with(json!({ "BucketName": "shop" }), json!([all(json!("arn:aws:s3:::shop/*"))]), json!("shop")),
+            true,
+        ),
+        (
+            with(json!({ "BucketName": "shop" }), json!([all(json!("arn:aws:s3:::shop2/*"))]), json!("shop")),
+            false,
+        ),
         (with(no.clone(), json!([all(json!({ "Fn::GetAtt": ["B", "Arn"] }))]), reference.clone()), false),
         (with(no.clone(), json!([all(joined(json!("aws")))]), json!({ "Ref": "Other" })), false),
-        (with(no.clone(), json!([deny(joined(json!("aws")), json!({ "Bool": { "aws:SecureTransport": "true" } }))]), reference.clone()), false),
-        (with(no.clone(), json!([deny(joined(json!("aws")), json!({ "Bool": { "aws:SecureTransport": "false" }, "StringEquals": { "s3:prefix": "x" } }))]), reference.clone()), false),
-        (with(no.clone(), json!([{ "Effect": "Deny", "Principal": { "AWS": "*" }, "Action": ["s3:*"], "Resource": joined(json!("aws")), "Condition": http }]), reference.clone()), true),
-        (with(no, json!([{ "Effect": "Deny", "Principal": { "AWS": "111111111111" }, "Action": ["s3:*"], "Resource": joined(json!("aws")), "Condition": http }]), reference.clone()), false),
+        (
+            with(
+                no.clone(),
+                json!([deny(joined(json!("aws")), json!({ "Bool": { "aws:SecureTransport": "true" } }))]),
+                reference.clone(),
+            ),
+            false,
+        ),
+        (
+            with(
+                no.clone(),
+                json!([deny(
+                    joined(json!("aws")),
+                    json!({ "Bool": { "aws:SecureTransport": "false" }, "StringEquals": { "s3:prefix": "x" } })
+                )]),
+                reference.clone(),
+            ),
+            false,
+        ),
+        (
+            with(
+                no.clone(),
+                json!([{ "Effect": "Deny", "Principal": { "AWS": "*" }, "Action": ["s3:*"], "Resource": joined(json!("aws")), "Condition": http }]),
+                reference.clone(),
+            ),
+            true,
+        ),
+        (
+            with(
+                no,
+                json!([{ "Effect": "Deny", "Principal": { "AWS": "111111111111" }, "Action": ["s3:*"], "Resource": joined(json!("aws")), "Condition": http }]),
+                reference.clone(),
+            ),
+            false,
+        ),
         (json!({}), true),
     ] {
         let said = said("forbid-s3-http-access", "", "", &resources);
