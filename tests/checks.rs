@@ -54,7 +54,7 @@ fn a_service_is_checked_without_a_daemon_and_with_one() {
                     failed   allowed-runtimes: Runtimes that we patch\n  \
                     warned   required-stack-tags\n  \
                     skipped  require-description\n\n\
-                    failed Runtimes that we patch\n";
+                    failed  Runtimes that we patch\n";
     let by_itself = check(&["--no-package"]);
     assert_eq!(by_itself.status.code(), Some(1));
     assert!(stdout(&by_itself).starts_with(expected), "{}", stdout(&by_itself));

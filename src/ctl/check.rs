@@ -19,6 +19,7 @@ use crate::core::safeguard::sarif::{annotations, sarif};
 use subject::Subject;
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "they are options of the command line")]
 pub(super) struct Check {
     /// The project's directory or configuration file
     #[arg(default_value = ".")]

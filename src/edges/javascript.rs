@@ -1,8 +1,10 @@
-//! JavaScript of the safeguard `javascript`, in an engine of its own for each program: QuickJS, within limits.
+//! JavaScript of the safeguard `javascript`, in an engine of its own for each program: `QuickJS`, within limits.
 //!
 //! It runs in `brokerctl check` only. The daemon holds credentials and never runs it; its program does not even
 //! contain it, since only `brokerctl` hands it to [`crate::ctl::main`].
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rquickjs::context::EvalOptions;
@@ -20,7 +22,7 @@ const MEMORY: usize = 64 * 1024 * 1024;
 /// How deep its calls may go, in bytes of the stack.
 const STACK: usize = 512 * 1024;
 
-/// JSONata, which Serverless gave such programs: jsonata.org, MIT, as npm has it.
+/// `JSONata`, which Serverless gave such programs: jsonata.org, MIT, as npm has it.
 const JSONATA: &str = include_str!("javascript/jsonata-1.8.9.min.js");
 
 /// The functions that a program finds beside the data. A query is one on the data, and true if it finds something.
@@ -53,10 +55,14 @@ fn evaluate(source: &str, globals: &Json, time: Duration) -> Result<bool, String
     runtime.set_memory_limit(MEMORY);
     runtime.set_max_stack_size(STACK);
     let context = Context::full(&runtime).map_err(broken)?;
+    // The time begins when the program does; the engine lets its handler be set only before.
+    let until = Rc::new(Cell::new(None));
+    let watched = Rc::clone(&until);
+    runtime.set_interrupt_handler(Some(Box::new(move || watched.get().is_some_and(|end| used() >= end))));
     context.with(|ctx| {
         prepare(&ctx, source, globals).catch(&ctx).map_err(|error| words(&error))?;
         let end = used() + time;
-        runtime.set_interrupt_handler(Some(Box::new(move || used() >= end)));
+        until.set(Some(end));
         let outcome = run(&ctx, source).catch(&ctx).map_err(|error| words(&error));
         outcome.map_err(|why| {
             if used() >= end { format!("it ran for longer than {} s", time.as_secs_f32()) } else { why }

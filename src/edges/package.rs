@@ -84,7 +84,7 @@ pub fn read(directory: &Path) -> Result<BTreeMap<String, Json>, PackageError> {
     for entry in fs::read_dir(directory).map_err(failed(directory))? {
         let path = entry.map_err(failed(directory))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|name| name.ends_with(".json")) {
+        if let Some(name) = name.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "json")) {
             artifacts.insert(name.to_owned(), read_artifact(&path)?);
         }
     }
@@ -199,8 +199,8 @@ pub struct Packaged(PathBuf);
 
 impl Packaged {
     fn new() -> Result<Self, PackageError> {
-        let name: String = random::bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = std::env::temp_dir().join(format!("brokerd-check-{name}"));
+        let name = u64::from_ne_bytes(random::bytes());
+        let path = std::env::temp_dir().join(format!("brokerd-check-{name:016x}"));
         DirBuilder::new().mode(0o700).create(&path).map_err(failed(&path))?;
         Ok(Self(path))
     }

@@ -72,13 +72,13 @@ fn read_safeguards(
     let read: Vec<_> = read.collect();
     if let Some(role) = role {
         let partition = Partition::of(role.role_arn.partition());
-        let in_session = read.iter().filter(|(safeguard, _)| safeguard.enforce == Some(Enforce::Session));
+        let mut in_session = read.iter().filter(|(safeguard, _)| safeguard.enforce == Some(Enforce::Session));
         let denials =
             in_session.clone().flat_map(|(safeguard, _)| safeguard.rule.statements(partition)).collect();
         match with_denials(role.session_policy.as_deref(), !role.policy_arns.is_empty(), denials) {
             Ok(policy) => role.session_policy = policy,
             Err(error) => {
-                if let Some(value) = in_session.last().and_then(|(_, enforce)| *enforce) {
+                if let Some(value) = in_session.next_back().and_then(|(_, enforce)| *enforce) {
                     value.wrong(&error, Some(error.hint()), findings);
                 }
             }

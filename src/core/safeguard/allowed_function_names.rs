@@ -17,13 +17,13 @@ pub(super) static POLICY: Policy = Policy {
     config: "A text: a regular expression that the whole name has to match, in which ${SERVICE}, ${STAGE} and ${FUNCTION} stand for the service, the stage and the function's name in serverless.yml (empty for one that is not there).",
     need: Need::Package,
     passing: Example {
-        config: r#"'${SERVICE}-${STAGE}-(${FUNCTION}|custom-resource-.*)'"#,
+        config: "'${SERVICE}-${STAGE}-(${FUNCTION}|custom-resource-.*)'",
         serverless: "service: shop\nfunctions:\n  hello: {handler: h.h}\n",
         template: r#"{"HelloLambdaFunction":{"Type":"AWS::Lambda::Function","Properties":{"FunctionName":"shop-dev-hello"}}}"#,
         ..Example::DEFAULT
     },
     failing: Example {
-        config: r#"'${SERVICE}-${STAGE}-${FUNCTION}'"#,
+        config: "'${SERVICE}-${STAGE}-${FUNCTION}'",
         serverless: "service: shop\nfunctions:\n  hello: {handler: h.h}\n",
         template: r#"{"HelloLambdaFunction":{"Type":"AWS::Lambda::Function","Properties":{"FunctionName":"hello"}}}"#,
         ..Example::DEFAULT

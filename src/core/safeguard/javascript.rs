@@ -22,9 +22,9 @@ pub(super) static POLICY: Policy = Policy {
         ..Example::DEFAULT
     },
     failing: Example {
-        config: r#"'''
+        config: "'''
             const functions = Object.values(declaration.functions);
-            functions.every((f) => f.timeout <= 10)'''"#,
+            functions.every((f) => f.timeout <= 10)'''",
         serverless: "service: shop\nfunctions:\n  hello: {handler: h.h, timeout: 30}\n",
         template: "{}",
         ..Example::DEFAULT

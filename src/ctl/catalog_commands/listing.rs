@@ -6,9 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::core::catalog::{
-    AccessRole, Application, Catalog, Profile, SecretSource, Source, StagePattern, Unmatched,
-};
+use crate::core::catalog::{, AccessRole, Application, Catalog, Profile, Safeguard, SecretSource, Source, StagePattern, Unmatched};
 use crate::core::catalog_edit::{missing_application, missing_profile, missing_stage, uses as uses_of};
 use crate::core::duration::format_duration;
 use crate::core::name::{App, ExternalId, PolicyArn, ProfileName, Region, SessionName, Stage};
@@ -195,7 +193,7 @@ fn shown<'a>(catalog: &Catalog, profile: &'a Profile) -> ShownProfile<'a> {
         access_role: profile.access_role.as_ref().map(shown_role),
         secrets: profile.secrets.iter().map(|(name, source)| (name.as_str(), place(source))).collect(),
         short: profile.short,
-        safeguards: profile.safeguards.iter().map(|safeguard| safeguard.policy()).collect(),
+        safeguards: profile.safeguards.iter().map(Safeguard::policy).collect(),
         not_enforced: &profile.not_enforced,
         used_by: uses_of(catalog, &profile.name)
             .into_iter()

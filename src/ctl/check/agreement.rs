@@ -45,7 +45,7 @@ pub(super) fn of_catalog(path: &Path, subject: &Subject, app: Option<&App>) -> R
         Some(app) => app.clone(),
         None => declared(subject)?,
     };
-    let (profile, matched) = decision::profile(&catalog, &app, &subject.stage).map_err(refused)?;
+    let (profile, matched) = decision::profile(&catalog, &app, &subject.stage).map_err(|refusal| refused(&refusal))?;
     let fallback = (matched == decision::Matched::Default)
         .then(|| decision::fallback(&catalog, &app, &subject.stage, &profile));
     Ok(Agreement::new(&app, &subject.stage, &profile, fallback))
@@ -65,7 +65,7 @@ fn declared(subject: &Subject) -> Result<App, Failure> {
     }
 }
 
-fn refused(refusal: Refusal) -> Failure {
+fn refused(refusal: &Refusal) -> Failure {
     let failure = Failure::refused(refusal.to_string());
     match refusal.hint() {
         Some(hint) => failure.with_hint(hint),

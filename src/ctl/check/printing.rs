@@ -67,7 +67,7 @@ pub(super) fn print(report: &Report, agreed: &Agreement, file: &str, inputs: &st
         writeln!(out, "  {}  {}{title}", verdict(entry), entry.policy)?;
     }
     for entry in report.entries.iter().filter(|entry| entry.verdict != Verdict::Passed) {
-        writeln!(out, "\n{} {}", verdict(entry).trim_end(), paint::strong(entry.shown()))?;
+        writeln!(out, "\n{} {}", verdict(entry), paint::strong(entry.shown()))?;
         for finding in &entry.findings {
             let place = finding.place.map(|place| format!(":{place}")).unwrap_or_default();
             let resource =

@@ -57,13 +57,11 @@ impl Subject {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let inputs =
             Inputs { options: options.into_iter().flatten().collect(), environment: environment.collect() };
-        let document = match Format::of(&file.config) {
-            None => None,
-            Some(_) => {
-                let bytes = fs::read(file.real())?;
-                let read = Document::parse(&file.config, &bytes);
-                Some(read.map_err(|fault| Failure::refused(fault.to_string()))?)
-            }
+        let document = if Format::of(&file.config).is_some() {
+            let read = Document::parse(&file.config, &fs::read(file.real())?);
+            Some(read.map_err(|fault| Failure::refused(fault.to_string()))?)
+        } else {
+            None
         };
         let stage = match stage {
             Some(stage) => stage.clone(),
