@@ -60,9 +60,8 @@ fn artifacts(service: &str) -> BTreeMap<String, Value> {
 }
 
 fn verdict(case: &Case) -> String {
-    let rule = match Rule::read(policy(&case.policy).unwrap(), case.config.clone()) {
-        Ok(rule) => rule,
-        Err(_) => return "fault".to_owned(),
+    let Ok(rule) = Rule::read(policy(&case.policy).unwrap(), case.config.clone()) else {
+        return "fault".to_owned();
     };
     let compiled = artifacts(&case.service);
     let declaration = Declared::resolved(compiled[STATE]["service"].clone());
@@ -95,7 +94,7 @@ fn each_verdict_is_the_originals_or_differs_for_a_reason() {
         match &case.differs {
             None if ours != *theirs => wrong.push(format!("{}: {ours}, the original {theirs}", case.name)),
             Some(reason) if ours == *theirs => {
-                wrong.push(format!("{}: {ours} as well, and not: {reason}", case.name))
+                wrong.push(format!("{}: {ours} as well, and not: {reason}", case.name));
             }
             Some(reason) if !policy(&case.policy).unwrap().differences.contains(&reason.as_str()) => {
                 wrong.push(format!("{}: its policy does not say: {reason}", case.name));

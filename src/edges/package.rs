@@ -84,7 +84,9 @@ pub fn read(directory: &Path) -> Result<BTreeMap<String, Json>, PackageError> {
     for entry in fs::read_dir(directory).map_err(failed(directory))? {
         let path = entry.map_err(failed(directory))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "json")) {
+        if let Some(name) =
+            name.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "json"))
+        {
             artifacts.insert(name.to_owned(), read_artifact(&path)?);
         }
     }

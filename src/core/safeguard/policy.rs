@@ -130,7 +130,10 @@ pub struct Rule {
 
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rule").field("policy", &self.policy.id).field("judge", &self.judge).finish_non_exhaustive()
+        f.debug_struct("Rule")
+            .field("policy", &self.policy.id)
+            .field("judge", &self.judge)
+            .finish_non_exhaustive()
     }
 }
 

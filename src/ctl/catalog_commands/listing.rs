@@ -6,7 +6,9 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::core::catalog::{, AccessRole, Application, Catalog, Profile, Safeguard, SecretSource, Source, StagePattern, Unmatched};
+use crate::core::catalog::{
+    AccessRole, Application, Catalog, Profile, Safeguard, SecretSource, Source, StagePattern, Unmatched,
+};
 use crate::core::catalog_edit::{missing_application, missing_profile, missing_stage, uses as uses_of};
 use crate::core::duration::format_duration;
 use crate::core::name::{App, ExternalId, PolicyArn, ProfileName, Region, SessionName, Stage};

@@ -45,7 +45,8 @@ pub(super) fn of_catalog(path: &Path, subject: &Subject, app: Option<&App>) -> R
         Some(app) => app.clone(),
         None => declared(subject)?,
     };
-    let (profile, matched) = decision::profile(&catalog, &app, &subject.stage).map_err(|refusal| refused(&refusal))?;
+    let (profile, matched) =
+        decision::profile(&catalog, &app, &subject.stage).map_err(|refusal| refused(&refusal))?;
     let fallback = (matched == decision::Matched::Default)
         .then(|| decision::fallback(&catalog, &app, &subject.stage, &profile));
     Ok(Agreement::new(&app, &subject.stage, &profile, fallback))
