@@ -4,6 +4,7 @@ mod audit;
 mod aws_config;
 mod browser;
 mod catalog_commands;
+mod check;
 mod client;
 mod commands;
 mod console;
@@ -18,6 +19,7 @@ mod mfa;
 mod paint;
 mod picker;
 mod pins;
+mod safeguard;
 mod secret;
 mod secret_pipe;
 mod status;
@@ -34,6 +36,7 @@ use clap::{Parser, Subcommand};
 use crate::core::duration::parse_duration;
 use crate::core::name::Stage;
 use crate::core::pins::parse_length;
+use crate::core::safeguard::Engine;
 
 /// Asks brokerd who gets what, and says yes to projects.
 ///
@@ -120,6 +123,11 @@ enum Command {
     /// Check a catalog, or print the schema of one
     #[command(subcommand)]
     Catalog(catalog_commands::Catalog),
+    /// Check a service against the safeguards of its stage's profile; exit code 1 if one fails
+    Check(check::Check),
+    /// Read about the policies that safeguards may have
+    #[command(subcommand)]
+    Safeguard(safeguard::Safeguard),
     /// Log in to IAM Identity Center, or give brokerd keys: what signs its calls to AWS
     Login(login::Login),
     /// Give AWS a code of an MFA device, for the roles that need one
@@ -155,8 +163,8 @@ enum Command {
     Stop,
 }
 
-/// Runs the program.
-pub fn main() -> ExitCode {
+/// Runs the program. `engine` runs what safeguards say in JavaScript; the daemon's program comes without one.
+pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Status { json, wait } => commands::status(json, wait),
         Command::Why { last: true, json, .. } => commands::last_refusals(json),
@@ -169,6 +177,8 @@ pub fn main() -> ExitCode {
         Command::App(command) => command.run(),
         Command::Stage(command) => command.run(),
         Command::Catalog(command) => command.run(),
+        Command::Check(check) => check.run(engine),
+        Command::Safeguard(command) => command.run(),
         Command::Login(login) => login.run(),
         Command::Mfa(mfa) => mfa.run(),
         Command::Env(env) => env.run(),

@@ -156,7 +156,7 @@ fn secrets_are_shown_by_name_and_source() {
     }
     let catalog = format!(
         "{CATALOG}[profiles.dev.secrets]\nSTRIPE = \"keychain\"\nA = {{ ssm = \"/a\" }}\n\
-         B = {{ command = [\"op\", \"marked\"] }}\n[[profiles.dev.safeguards]]\npolicy = \"allowed-stages\"\n"
+         B = {{ command = [\"op\", \"marked\"] }}\n[[profiles.dev.safeguards]]\npolicy = \"require-dlq\"\n"
     );
     let home = Home::new(CONFIG, &catalog);
     let shown = done(&home, &["profile", "show", "dev"]);
@@ -164,7 +164,7 @@ fn secrets_are_shown_by_name_and_source() {
         shown,
         "dev\n  role_arn  arn:aws:iam::111111111111:role/dev\n  source    nowhere\n  duration  1h\n  \
          secret    A from ssm /a\n  secret    B from command op\n  secret    STRIPE from keychain\n  \
-         safeguard allowed-stages\n  used by   shop: default profile\n"
+         safeguard require-dlq\n  used by   shop: default profile\n"
     );
     let json = |arguments: &[&str]| -> serde_json::Value {
         let text = done(&home, arguments);

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use brokerd::edges::javascript::QuickJs;
+
 fn main() -> ExitCode {
-    brokerd::ctl::main()
+    brokerd::ctl::main(Some(&QuickJs))
 }

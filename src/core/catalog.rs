@@ -23,7 +23,7 @@ use crate::core::table::{self, Table};
 pub use access_role::{AccessRole, DEFAULT_KEYS, Source};
 pub use application::{Application, Unmatched};
 pub use profile::Profile;
-pub use safeguard::{Enforce, Level, SAFEGUARDS, Safeguard};
+pub use safeguard::{Enforce, Level, Safeguard};
 pub use schema::schema;
 pub use secret::{DEFAULT_TTL, Secret, SecretSource};
 pub use stage_pattern::{StagePattern, StagePatternError};
@@ -150,11 +150,14 @@ prod = "apac-banking-prod"
             passthrough: false,
             short: false,
             safeguards: vec![Safeguard {
-                policy: "allowed-regions".into(),
+                rule: crate::core::safeguard::Rule::read(
+                    crate::core::safeguard::policy("allowed-regions").unwrap(),
+                    Some(serde_json::json!(["us-east-1", "eu-west-1"])),
+                )
+                .unwrap(),
                 level: Level::Error,
                 title: None,
                 description: None,
-                config: Some(serde_json::json!(["us-east-1", "eu-west-1"])),
                 enforce: None,
             }],
             not_enforced: vec![],

@@ -164,6 +164,9 @@ pub struct ContainerToken {
     /// The region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Region>,
+    /// Why the region cannot be told, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_unknown: Option<String>,
     /// When it was made.
     pub since: Timestamp,
     /// When it ends, if a time was said.
@@ -213,6 +216,7 @@ impl ContainerToken {
             matched: decision.matched,
             fallback: decision.fallback.clone(),
             region: decision.region.clone(),
+            region_unknown: decision.region_unknown.clone(),
             since: new.since,
             until: new.until,
             made_by: new.made_by,
@@ -257,6 +261,7 @@ impl ContainerToken {
             fallback: self.fallback.clone(),
             region: self.region.clone(),
             request: RequestOnce::default(),
+            region_unknown: self.region_unknown.clone(),
         })
     }
 

@@ -5,19 +5,24 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
 use super::allowed::{AllowList, AllowedProject, RepositoryPlace};
 use super::audit::Way;
-use super::catalog::{AccessRole, Application, Catalog, Profile, Unmatched};
+use super::catalog::{AccessRole, Application, Catalog, Enforce, Profile, Safeguard, Unmatched};
 use super::fault::Fault;
 use super::name::{App, Org, Region, Stage};
 use super::nearest::nearest;
 use super::pins::PinInquiry;
 use super::refusal::Refusal;
+use super::safeguard::Issue;
 use super::serverless::{Document, Finding, Inputs};
 use super::session::RequestOnce;
 use super::stage::{Cli, StageInquiry, stage};
+
+/// Where every version of the framework deploys to if no region is named.
+pub const DEFAULT_REGION: &str = "us-east-1";
 
 /// A project as it was found, not yet as it was allowed.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +107,8 @@ pub struct Decision {
     pub region: Option<Region>,
     /// What STS is asked for it, once that was needed.
     pub request: RequestOnce,
+    /// Why the region cannot be told, where one is named and it cannot.
+    pub region_unknown: Option<String>,
 }
 
 impl Decision {
@@ -110,9 +117,28 @@ impl Decision {
         role_name(&self.app, &self.stage)
     }
 
-    /// Why it is not served by this way, if so.
-    pub fn unserved(&self, way: Way) -> Option<Refusal> {
-        (self.profile.short && way.is_imds()).then(|| Refusal::Short { profile: self.profile.name.clone() })
+    /// Why it is not served by this way now, if so. `now` is in the time zone of the machine.
+    pub fn unserved(&self, way: Way, now: &ZonedDateTime) -> Option<Refusal> {
+        let short = self.profile.short && way.is_imds();
+        short.then(|| Refusal::Short { profile: self.profile.name.clone() }).or_else(|| self.withheld(now))
+    }
+
+    /// The safeguard that lets nothing be issued now, if there is one. Without a region named anywhere the framework
+    /// deploys to us-east-1, so that is the one that counts.
+    pub fn withheld(&self, now: &ZonedDateTime) -> Option<Refusal> {
+        let region = match &self.region_unknown {
+            Some(why) => Err(why.as_str()),
+            None => Ok(self.region.as_ref().map_or(DEFAULT_REGION, Region::as_str)),
+        };
+        let issue = Issue { stage: self.stage.as_str(), region, now };
+        at_issue(&self.profile).find_map(|safeguard| {
+            let why = safeguard.rule.withhold(&issue)?;
+            Some(Refusal::Withheld {
+                profile: self.profile.name.clone(),
+                policy: safeguard.policy().to_owned(),
+                why,
+            })
+        })
     }
 
     /// Why a process that was given this may not have it any more, if so: its project was denied, or the catalog
@@ -126,6 +152,7 @@ impl Decision {
         match catalog.map_err(no_catalog).and_then(|catalog| profile(catalog, app, stage)) {
             Ok((profile, matched)) if profile.name == self.profile.name => {
                 let same = usable(&profile).is_ok_and(|role| *role == self.access_role)
+                    && at_issue(&profile).eq(at_issue(&self.profile))
                     && (matched == self.matched || matched == Matched::Exact);
                 (!same).then_some(given)
             }
@@ -135,6 +162,11 @@ impl Decision {
             Err(refusal) => Some(format!("{given}: {refusal}")),
         }
     }
+}
+
+/// The safeguards of a profile that hold when credentials are issued.
+fn at_issue(profile: &Profile) -> impl Iterator<Item = &Safeguard> {
+    profile.safeguards.iter().filter(|safeguard| safeguard.enforce == Some(Enforce::Issue))
 }
 
 fn no_catalog(why: &str) -> Refusal {
@@ -241,11 +273,13 @@ fn steps(
     );
     let access_role = usable(&profile)?;
     trail.say("role", format!("profile {} assumes {}", profile.name, access_role.role_arn));
-    if !profile.safeguards.is_empty() {
-        let count = profile.safeguards.len();
-        trail.say("safeguards", format!("{count} of the profile not evaluated: this version checks none"));
+    for reason in safeguards(&profile) {
+        trail.say("safeguards", reason);
     }
-    let region = region(inquiry, document, &inputs, access_role, trail);
+    let (region, region_unknown) = match region(inquiry, document, &inputs, access_role, trail) {
+        Ok(region) => (region, None),
+        Err(why) => (None, Some(why)),
+    };
     Ok(Decision {
         config: project.config.to_owned(),
         place: project.place.cloned(),
@@ -257,6 +291,7 @@ fn steps(
         fallback,
         region,
         request: RequestOnce::default(),
+        region_unknown,
     })
 }
 
@@ -384,7 +419,7 @@ fn nearest_stage(application: &Application, stage: &Stage) -> Option<Stage> {
 }
 
 /// The danger of a fall-back is its silence, so this sentence goes wherever the decision goes.
-fn fallback(catalog: &Catalog, app: &App, stage: &Stage, profile: &Profile) -> String {
+pub fn fallback(catalog: &Catalog, app: &App, stage: &Stage, profile: &Profile) -> String {
     let near = catalog.applications.get(app).and_then(|application| nearest_stage(application, stage));
     let near = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
     format!("stage {stage} is not configured on {app}: default profile {}{near}", profile.name)
@@ -401,14 +436,45 @@ pub fn usable(profile: &Profile) -> Result<&AccessRole, Refusal> {
     profile.access_role.as_ref().ok_or_else(|| Refusal::NoAccessRole { profile: profile.name.clone() })
 }
 
-/// The region is a convenience and no safeguard: one that cannot be told is left out, and said.
+/// What becomes of the profile's safeguards, in words.
+fn safeguards(profile: &Profile) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for safeguard in &profile.safeguards {
+        let (id, policy) = (safeguard.policy(), safeguard.rule.policy());
+        match (safeguard.enforce, policy.session, policy.issue) {
+            (Some(Enforce::Session), Some(session), _) => {
+                reasons
+                    .push(format!("{id} is in the session policy, which AWS enforces: {}", session.effect));
+            }
+            (Some(Enforce::Issue), _, Some(issue)) => reasons.push(format!("{id} holds at issue: {issue}")),
+            _ => {}
+        }
+    }
+    let others: Vec<&str> = profile
+        .safeguards
+        .iter()
+        .filter(|safeguard| safeguard.enforce.is_none())
+        .map(Safeguard::policy)
+        .collect();
+    if !others.is_empty() {
+        reasons.push(format!(
+            "{} not evaluated here, but by brokerctl check: {}",
+            others.len(),
+            others.join(", ")
+        ));
+    }
+    reasons
+}
+
+/// The region, if one is named. Credentials go without one that cannot be told, unless a safeguard asks for it: the
+/// error says why.
 fn region(
     inquiry: &Inquiry<'_>,
     document: &Document,
     inputs: &Inputs,
     access_role: &AccessRole,
     trail: &mut Trail,
-) -> Option<Region> {
+) -> Result<Option<Region>, String> {
     let option = match inquiry.cli {
         Cli::Serverless(invocation, _) => invocation.option("region"),
         Cli::None | Cli::Unreadable(_) => None,
@@ -417,23 +483,24 @@ fn region(
         (Some(option), _) => (option.to_owned(), "--region"),
         (None, Finding::Known(known)) => (known.value, "provider.region"),
         (None, Finding::Unknown(unknown)) => {
-            trail.say("region", format!("provider.region cannot be resolved: {}", unknown.reason));
-            return None;
+            let why = format!("provider.region cannot be resolved: {}", unknown.reason);
+            trail.say("region", why.clone());
+            return Err(why);
         }
         (None, Finding::Absent) => {
-            let region = access_role.region.clone()?;
+            let Some(region) = access_role.region.clone() else { return Ok(None) };
             trail.say("region", format!("it is {region}: the profile's access role"));
-            return Some(region);
+            return Ok(Some(region));
         }
     };
     match Region::parse(&text) {
         Ok(region) => {
             trail.say("region", format!("it is {region}: {from}"));
-            Some(region)
+            Ok(Some(region))
         }
         Err(error) => {
             trail.say("region", error.to_string());
-            None
+            Err(error.to_string())
         }
     }
 }

@@ -214,8 +214,8 @@ impl IssueError {
 /// What to do about what STS says (AWS STS API reference, `AssumeRole` and `AssumeRoleWithWebIdentity`, errors).
 fn remedy(code: &str) -> &'static str {
     match code {
-        "PackedPolicyTooLarge" => {
-            "session_policy, policy_arns and session_tags together are too large for STS: shorten them"
+        "PackedPolicyTooLarge" | "PackedPolicyTooLargeException" => {
+            "shorten session_policy and policy_arns, use fewer session_tags, or enforce fewer safeguards in the session"
         }
         "MalformedPolicyDocument" => "STS cannot read session_policy of the profile's access_role",
         "RegionDisabledException" => {

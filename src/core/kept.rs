@@ -49,6 +49,9 @@ pub struct KeptDecision {
     pub fallback: Option<String>,
     /// The region.
     pub region: Option<Region>,
+    /// Why the region cannot be told, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_unknown: Option<String>,
     /// The steps that led to it.
     pub reasons: Vec<Reason>,
     /// Why it has ended, if it has.
@@ -89,6 +92,7 @@ impl KeptDecision {
             fallback: self.fallback.clone(),
             region: self.region.clone(),
             request: RequestOnce::default(),
+            region_unknown: self.region_unknown.clone(),
         })
     }
 }
@@ -130,6 +134,7 @@ mod tests {
             matched: Matched::Exact,
             fallback: None,
             region: None,
+            region_unknown: None,
             reasons: vec![Reason { topic: "stage".into(), text: "it is dev".into() }],
             ended: None,
         }

@@ -3,6 +3,7 @@
 //! Each line carries the number of the protocol, so that after an upgrade an old daemon and a new
 //! `brokerctl` say so instead of misunderstanding each other.
 
+mod agreement;
 mod explanation;
 mod keeping;
 mod logins;
@@ -26,7 +27,8 @@ use super::moment::Timestamp;
 use super::name::{App, KeysName, ProfileName, SecretName, Stage};
 use super::wanted::Wanted;
 
-pub use explanation::{AffectedProcess, Explanation, Permission, Verdict};
+pub use agreement::Agreement;
+pub use explanation::{AffectedProcess, Explanation, Narrowed, Permission, Verdict};
 pub use keeping::{Forgotten, KeychainItem, LockReply, Refreshed};
 pub use logins::{LoggedIn, LoginPage, LoginStatus, LoginTarget, MfaTaken};
 pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
@@ -79,6 +81,13 @@ pub enum Request {
         stage: Option<String>,
         /// Another process.
         pid: Option<u32>,
+    },
+    /// The safeguards of a project's stage.
+    Safeguards {
+        /// Its configuration.
+        path: PathBuf,
+        /// The stage that a Serverless CLI would deploy.
+        stage: String,
     },
     /// The last refusals.
     LastRefusals,
@@ -278,6 +287,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// To [`Request::Why`].
     Why(Box<Explanation>),
+    /// To [`Request::Safeguards`].
+    Safeguards(Box<Agreement>),
     /// To [`Request::LastRefusals`], oldest first.
     Refusals {
         /// The refusals.

@@ -134,6 +134,16 @@ pub enum Refusal {
         /// What it uses.
         what: Vec<String>,
     },
+    /// A safeguard that holds when credentials are issued is broken.
+    #[error("safeguard {policy} of profile {profile}: {why}")]
+    Withheld {
+        /// The profile.
+        profile: ProfileName,
+        /// The policy.
+        policy: String,
+        /// What breaks it.
+        why: String,
+    },
     /// The profile's sessions are too short for a metadata service.
     #[error(
         "sessions of profile {profile} are short, and AWS SDKs take what a metadata service gives to be valid for longer than it is"
@@ -262,6 +272,7 @@ impl Refusal {
             }
             Self::NoAccessRole { profile } => format!("add [profiles.{profile}.access_role] to the catalog"),
             Self::NotEnforced { .. } => "take it out of the profile if it may be used without".to_owned(),
+            Self::Withheld { policy, .. } => format!("brokerctl safeguard explain {policy}"),
             Self::Short { .. } => {
                 "credential_process = brokerctl credential-process in ~/.aws/config, or brokerctl exec"
                     .to_owned()

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Place};
 
+mod declared;
 mod finding;
 mod json;
 mod node;
@@ -22,6 +23,7 @@ mod template;
 mod tests;
 mod yaml;
 
+pub use declared::Declared;
 pub use finding::{Finding, Known, Origin, Unknown};
 use node::Node;
 use resolver::Resolver;

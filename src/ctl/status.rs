@@ -152,7 +152,7 @@ fn table(out: &mut impl Write, projects: &[ProjectStatus], now: Timestamp) -> Re
         }
         if project.safeguards_not_evaluated > 0 {
             let count = counted(project.safeguards_not_evaluated, "safeguard");
-            writeln!(out, "  {} {count} not evaluated by this version", paint::note("note:"))?;
+            writeln!(out, "  {} {count} not evaluated: brokerctl check", paint::note("note:"))?;
         }
         if let Some(error) = &project.error {
             writeln!(out, "  {} {error}", paint::bad("error:"))?;

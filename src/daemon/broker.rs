@@ -238,7 +238,7 @@ impl Broker {
     pub(super) async fn prefetch(&self, process: ProcessId) {
         self.keeper.first_answer().await;
         if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result
-            && decision.unserved(Way::Imds).is_none()
+            && decision.unserved(Way::Imds, &clock::local_now()).is_none()
         {
             self.sessions.begin(self.request(decision), decision);
         }
@@ -274,7 +274,7 @@ impl Broker {
             let project = AllowedProject { config: recent.config.clone(), ..project.clone() };
             let (outcome, _) = self.plain_outcome(&project, Some(&recent.stage)).await;
             let Ok(decision) = outcome.result else { continue };
-            if decision.unserved(Way::Imds).is_some() {
+            if decision.unserved(Way::Imds, &clock::local_now()).is_some() {
                 continue;
             }
             let source = decision.access_role.source.clone();
@@ -301,7 +301,7 @@ impl Broker {
                 return Err(refusal.clone());
             }
         };
-        let session = match decision.unserved(way) {
+        let session = match decision.unserved(way, &clock::local_now()) {
             None => self.still_wanted(decision, patience).await,
             Some(refusal) => Err(refusal),
         };

@@ -108,6 +108,7 @@ impl Kept {
             matched: given.matched,
             fallback: given.fallback.clone(),
             region: given.region.clone(),
+            region_unknown: given.region_unknown.clone(),
             reasons: self.outcome.reasons.clone(),
             ended,
         }

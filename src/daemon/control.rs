@@ -15,13 +15,13 @@ use crate::core::audit::Way;
 use crate::core::caller::ProcessId;
 use crate::core::catalog::Source;
 use crate::core::credential_process;
-use crate::core::decision;
+use crate::core::decision::{self, Decision};
 use crate::core::keychain::Item;
 use crate::core::locked::LockedBy;
 use crate::core::long_term_keys::LongTermKeys;
 use crate::core::name::{App, KeysName};
 use crate::core::pins::Reach;
-use crate::core::protocol::{Line, MAX_REQUEST, PROTOCOL, Permission, Reply, Request, SecretText};
+use crate::core::protocol::{Agreement, Line, MAX_REQUEST, PROTOCOL, Permission, Reply, Request, SecretText};
 use crate::core::refusal::Refusal;
 use crate::core::secret::SecretError;
 use crate::core::serverless::{Finding, Inputs};
@@ -191,6 +191,7 @@ impl Control {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.broker.status(asker, &self.surface).await))),
             Request::Why { path, stage, pid } => self.why(asker, path, stage, pid).await,
+            Request::Safeguards { path, stage } => self.safeguards(known(asker)?, path, stage).await,
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
             Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,
             Request::Deny { path } => self.deny(&path).await,
@@ -297,6 +298,15 @@ impl Control {
         };
         let question = Question { asked: None, directory: path, imagined_stage: stage };
         Ok(Reply::Why(Box::new(explain(&self.broker.decide(process, question).await))))
+    }
+
+    /// The safeguards of the stage that a Serverless CLI in a project would deploy.
+    async fn safeguards(&self, asker: ProcessId, path: PathBuf, stage: String) -> Result<Reply, Failure> {
+        let question = Question { asked: None, directory: Some(path), imagined_stage: Some(stage) };
+        let asking = self.broker.decide(asker, question).await;
+        let decision = asking.outcome.result.as_ref().map_err(Refusal::clone)?;
+        let Decision { app, stage, profile, fallback, .. } = &**decision;
+        Ok(Reply::Safeguards(Box::new(Agreement::new(app, stage, profile, fallback.clone()))))
     }
 
     async fn allow(

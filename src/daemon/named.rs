@@ -93,9 +93,14 @@ impl Broker {
             let why = format!("application {app} has projects on different stages: {}", found.join(", "));
             return Err(Failure::new(why, Some("name the stage: --stage NAME".to_owned())));
         }
-        let one_region = decisions.iter().all(|other| other.region == first.region);
-        let decision =
-            Decision { region: first.region.clone().filter(|_| one_region), ..Decision::clone(first) };
+        let region = |decision: &Decision| (decision.region.clone(), decision.region_unknown.clone());
+        let one_region = decisions.iter().all(|other| region(other) == region(first));
+        let decision = if one_region {
+            Decision::clone(first)
+        } else {
+            let region_unknown = Some(format!("the projects of {app} are in different regions"));
+            Decision { region: None, region_unknown, ..Decision::clone(first) }
+        };
         Ok(Outcome {
             app: Some(decision.app.clone()),
             stage: Some(decision.stage.clone()),

@@ -11,7 +11,7 @@ use crate::core::duration::format_duration;
 use crate::core::fault::Fault;
 use crate::core::issue::IssueError;
 use crate::core::name::Stage;
-use crate::core::protocol::{CatalogStatus, Explanation, ImdsV1, ProjectStatus, Status, Verdict};
+use crate::core::protocol::{CatalogStatus, Explanation, ImdsV1, Narrowed, ProjectStatus, Status, Verdict};
 use crate::core::refusal::Refusal;
 use crate::core::stage::Cli;
 use crate::edges::{clock, project_file, repository, trust};
@@ -188,7 +188,13 @@ impl Broker {
         row.account = Some(role.account().to_owned());
         row.region.clone_from(&decision.region);
         row.expires = state.expires;
-        row.safeguards_not_evaluated = decision.profile.safeguards.len();
+        row.safeguards_not_evaluated =
+            decision.profile.safeguards.iter().filter(|safeguard| safeguard.enforce.is_none()).count();
+        if let Some(refusal) = decision.withheld(&clock::local_now()) {
+            (row.error, row.hint) = (Some(refusal.to_string()), refusal.hint());
+            row.notes.extend(decision.fallback.clone());
+            return;
+        }
         row.notes.extend(decision.fallback.clone());
         row.notes.extend(self.shortened(decision));
         if let (Some(end), Some((_, since))) = (state.expires, &state.failing) {
@@ -208,7 +214,15 @@ pub(super) fn explain(asking: &Asking) -> Explanation {
         .caller
         .as_ref()
         .map_or_else(|| "a process that cannot be looked at".to_owned(), ToString::to_string);
-    let verdict = match &asking.outcome.result {
+    let refused = |refusal: &Refusal| Verdict::Refused {
+        refusal: refusal.clone(),
+        message: refusal.to_string(),
+        hint: refusal.hint(),
+    };
+    let result = asking.outcome.result.as_ref();
+    let withheld = result.ok().and_then(|decision| decision.withheld(&clock::local_now()));
+    let verdict = match result {
+        Ok(_) if let Some(refusal) = &withheld => refused(refusal),
         Ok(decision) => Verdict::Profile {
             app: decision.app.clone(),
             stage: decision.stage.clone(),
@@ -217,10 +231,9 @@ pub(super) fn explain(asking: &Asking) -> Explanation {
             role: decision.access_role.role_arn.clone(),
             region: decision.region.clone(),
             fallback: decision.fallback.clone(),
+            narrowed: Narrowed::of(&decision.profile, &decision.access_role).map(Box::new),
         },
-        Err(refusal) => {
-            Verdict::Refused { refusal: refusal.clone(), message: refusal.to_string(), hint: refusal.hint() }
-        }
+        Err(refusal) => refused(refusal),
     };
     Explanation { caller, reasons: asking.outcome.reasons.clone(), verdict }
 }

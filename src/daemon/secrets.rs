@@ -205,7 +205,7 @@ impl Broker {
         patience: Duration,
     ) -> Result<Vec<Result<Served, SecretError>>, Refusal> {
         let names: Vec<String> = picks.iter().map(|pick| pick.called.clone()).collect();
-        if let Some(refusal) = decision.unserved(way) {
+        if let Some(refusal) = decision.unserved(way, &clock::local_now()) {
             self.no_secrets(way, asking, decision, names, &refusal);
             return Err(refusal);
         }

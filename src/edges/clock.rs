@@ -19,6 +19,11 @@ pub fn reading() -> Reading {
     Reading { wall: now(), boot: boot_now() }
 }
 
+/// The present moment in the time zone of the machine.
+pub fn local_now() -> jiff::ZonedDateTime {
+    jiff::ZonedDateTime::now()
+}
+
 /// The present moment since the machine's start, time asleep included.
 pub fn boot_now() -> BootTime {
     let moment = clock_gettime(ClockId::Boottime);

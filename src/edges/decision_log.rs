@@ -170,6 +170,7 @@ mod tests {
             matched: Matched::Exact,
             fallback: None,
             region: None,
+            region_unknown: None,
             reasons: Vec::new(),
             ended: None,
         }

@@ -15,6 +15,7 @@ use crate::core::name::{
     ExternalId, KeysName, MfaSerial, PolicyArn, Region, RoleArn, SessionName, SourceIdentity,
 };
 use crate::core::nearest::did_you_mean;
+use crate::core::session_policy::LONGEST;
 use crate::core::table::{Findings, Table, Value};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -43,9 +44,6 @@ pub(super) const KEYS: [&str; 14] = [
 /// `PolicyArns` of `AssumeRole`: at most ten (AWS STS API reference, `AssumeRole`, request parameters).
 const POLICY_ARNS: usize = 10;
 
-/// `Policy` of `AssumeRole`: at most 2048 characters as plain text (same page).
-const SESSION_POLICY_CHARACTERS: usize = 2048;
-
 /// The IAM role that a profile assumes, with the parameters of `AssumeRole`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AccessRole {
@@ -71,7 +69,8 @@ pub struct AccessRole {
     /// Who is behind the session, for CloudTrail; no role that is assumed with it can change that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_identity: Option<SourceIdentity>,
-    /// A policy that narrows the session: the JSON of an object, at most 2048 characters, as it was written.
+    /// A policy that narrows the session: the JSON of an object, at most 2048 characters. It is as it was written, with
+    /// the statements of the profile's safeguards that are enforced in the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_policy: Option<String>,
     /// Managed policies that narrow the session: at most 10.
@@ -260,11 +259,9 @@ fn read_duration(value: Value<'_>, short: bool, findings: &mut Findings<'_>) -> 
 fn read_policy(value: Value<'_>, findings: &mut Findings<'_>) -> Option<String> {
     let text = value.string(findings)?;
     let length = text.chars().count();
-    if length > SESSION_POLICY_CHARACTERS {
+    if length > LONGEST {
         value.wrong(
-            format_args!(
-                "the policy has {length} characters and STS accepts at most {SESSION_POLICY_CHARACTERS}"
-            ),
+            format_args!("the policy has {length} characters and STS accepts at most {LONGEST}"),
             Some("shorten it, or move it to a managed policy and name that in policy_arns".to_owned()),
             findings,
         );

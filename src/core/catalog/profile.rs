@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{AccessRole, Safeguard, Secret, access_role, safeguard};
+use super::{AccessRole, Enforce, Safeguard, Secret, access_role, safeguard};
 use crate::core::duration::parse_duration;
 use crate::core::name::{ProfileName, SecretName};
+use crate::core::session_policy::{Partition, with_denials};
 use crate::core::table::{Findings, Table, Value};
 
 /// The keys of a profile.
@@ -49,21 +50,11 @@ impl Profile {
         for (set, key) in [(protected, "protected"), (deploy, "deploy")] {
             not_enforced.extend(set.then(|| key.to_owned()));
         }
-        let access_role =
+        let mut access_role =
             table.table("access_role", findings).and_then(|table| access_role::read(table, short, findings));
         let secrets = read_secrets(table, findings);
         let passthrough = table.boolean("passthrough", findings) == Some(true);
-        let safeguards: Vec<_> = table
-            .array("safeguards", findings)
-            .into_iter()
-            .filter_map(|item| safeguard::read(item, findings))
-            .collect();
-        not_enforced.extend(
-            safeguards
-                .iter()
-                .filter(|safeguard| safeguard.enforce.is_some())
-                .map(|safeguard| format!("safeguard {}: enforce", safeguard.policy)),
-        );
+        let safeguards = read_safeguards(table, access_role.as_mut(), findings);
         let description = table.get("description").and_then(|value| value.prose(findings));
         Some(Self {
             name: name?,
@@ -76,6 +67,34 @@ impl Profile {
             not_enforced,
         })
     }
+}
+
+/// The safeguards; the session policy of the access role becomes the one with what they add.
+fn read_safeguards(
+    table: Table<'_>,
+    role: Option<&mut AccessRole>,
+    findings: &mut Findings<'_>,
+) -> Vec<Safeguard> {
+    let read = table.array("safeguards", findings).into_iter().filter_map(|item| {
+        let enforce = item.as_table().and_then(|table| table.get("enforce"));
+        safeguard::read(item, findings).map(|safeguard| (safeguard, enforce))
+    });
+    let read: Vec<_> = read.collect();
+    if let Some(role) = role {
+        let partition = Partition::of(role.role_arn.partition());
+        let mut in_session = read.iter().filter(|(safeguard, _)| safeguard.enforce == Some(Enforce::Session));
+        let denials =
+            in_session.clone().flat_map(|(safeguard, _)| safeguard.rule.statements(partition)).collect();
+        match with_denials(role.session_policy.as_deref(), !role.policy_arns.is_empty(), denials) {
+            Ok(policy) => role.session_policy = policy,
+            Err(error) => {
+                if let Some(value) = in_session.next_back().and_then(|(_, enforce)| *enforce) {
+                    value.wrong(&error, Some(error.hint()), findings);
+                }
+            }
+        }
+    }
+    read.into_iter().map(|(safeguard, _)| safeguard).collect()
 }
 
 fn read_secrets(table: Table<'_>, findings: &mut Findings<'_>) -> BTreeMap<SecretName, Secret> {
@@ -121,10 +140,8 @@ mod tests {
             ("protected = { approve = \"mfa\", for = \"1h\" }", vec!["protected"]),
             (&format!("{role}mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\""), vec![]),
             (
-                "safeguards = [{ policy = \"allowed-regions\", enforce = \"session\" }, { policy = \
-                 \"require-dlq\" }, \
-                 { policy = \"allowed-stages\", enforce = \"issue\" }]",
-                vec!["safeguard allowed-regions: enforce", "safeguard allowed-stages: enforce"],
+                "safeguards = [{ policy = \"require-dlq\" }, { policy = \"allowed-stages\", config = [\"dev\"], enforce = \"issue\" }]",
+                vec![],
             ),
         ] {
             let catalog = Catalog::parse(Path::new("c"), &format!("[profiles.p]\n{lines}\n")).unwrap();
@@ -177,5 +194,44 @@ mod tests {
         ] {
             assert_eq!(errors(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_aws_can_enforce_goes_into_the_session_policy() {
+        let guard = "safeguards = [{ policy = \"require-global-vpc\", enforce = \"session\" }]";
+        let role = "access_role = { role_arn = \"arn:aws:iam::111111111111:role/deploy\"";
+        let read = |lines: &str| Catalog::parse(Path::new("c"), &format!("[profiles.p]\n{lines}\n"));
+        let policy = |lines: &str| {
+            let catalog = read(lines).unwrap();
+            let role = catalog.profiles[&ProfileName::parse("p").unwrap()].access_role.clone().unwrap();
+            role.session_policy.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap())
+        };
+        let effects = |policy: &serde_json::Value| -> Vec<String> {
+            let statements = policy["Statement"].as_array().unwrap().iter();
+            statements.map(|statement| statement["Effect"].as_str().unwrap().to_owned()).collect()
+        };
+        let generated = policy(&format!("{guard}\n{role} }}")).unwrap();
+        assert_eq!(effects(&generated), ["Allow", "Deny"]);
+        assert_eq!(policy(&format!("{role} }}")), None);
+        let own = r#"session_policy = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}'"#;
+        let with_own = policy(&format!("{guard}\n{role}, {own} }}")).unwrap();
+        assert_eq!(effects(&with_own), ["Allow", "Deny"]);
+        assert_eq!(with_own["Statement"][0]["Action"], "s3:*", "no Allow of everything beside one's own");
+        let managed = "policy_arns = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]";
+        assert!(policy(&format!("{guard}\n{role}, {own}, {managed} }}")).is_some());
+        assert_eq!(
+            read(&format!("{guard}\n{role}, {managed} }}")).unwrap_err().to_string(),
+            "c:2:58: `enforce`: policy_arns without session_policy would leave it to those policies what a session may \
+             do beside the denials (write session_policy too, with an Allow for what policy_arns is to permit)"
+        );
+        let long = format!(
+            r#"session_policy = '{{"Statement":[{{"Effect":"Allow","Action":"s3:*","Resource":"{}"}}]}}'"#,
+            "x".repeat(1900)
+        );
+        let fault = read(&format!("{guard}\n{role}, {long} }}")).unwrap_err().to_string();
+        assert!(
+            fault.starts_with("c:2:58: `enforce`: with what the safeguards add, the session policy has 21"),
+            "{fault}"
+        );
     }
 }

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{SAFEGUARDS, access_role, application, profile, safeguard, secret};
+use super::{access_role, application, profile, safeguard, secret};
+use crate::core::safeguard::POLICIES;
 
 /// A name: see `core::name`.
 const WORD: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$";
@@ -194,7 +195,7 @@ fn safeguard() -> Json {
         &safeguard::KEYS,
         &["policy"],
         vec![
-            ("policy", said("Its id.", json!({ "enum": SAFEGUARDS }))),
+            ("policy", said("Its id.", json!({ "enum": POLICIES.map(|policy| policy.id) }))),
             ("level", said("What follows if it is not satisfied.", json!({ "enum": ["error", "warning"] }))),
             ("title", text("What people read instead of the id.")),
             ("description", text("Why the team wants it.")),

@@ -24,7 +24,7 @@ config = [ "us-east-1",
            "eu-west-1" ]   # and no others
 
 [[profiles.dev.safeguards]]
-policy = "allowed-stages"
+policy = "require-dlq"
 
 # The bank's own account.
 [profiles.bank]

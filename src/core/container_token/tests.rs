@@ -54,6 +54,7 @@ fn token(stage: &str, life: TokenLife, until: Option<i64>) -> ContainerToken {
         profile,
         matched,
         fallback: None,
+        region_unknown: None,
         region: None,
         request: RequestOnce::default(),
     };

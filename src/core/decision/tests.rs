@@ -25,6 +25,13 @@ access_role = { role_arn = "arn:aws:iam::333333333333:role/guarded" }
 [profiles.session-guard]
 access_role = { role_arn = "arn:aws:iam::555555555555:role/x" }
 safeguards = [{ policy = "allowed-regions", config = ["us-east-1"], enforce = "session" }]
+[profiles.hours]
+access_role = { role_arn = "arn:aws:iam::666666666666:role/x" }
+safeguards = [
+  { policy = "allowed-regions", config = ["us-east-1"], enforce = "issue" },
+  { policy = "allowed-stages", config = "^h", enforce = "issue" },
+  { policy = "restricted-deploy-times", config = { time = "2026-12-24T00:00:00Z", duration = "P1D" }, enforce = "issue" },
+]
 [profiles.paper]
 description = "no role yet"
 
@@ -34,6 +41,8 @@ default_profile = "dev"
 prod = "live"
 guarded = "guarded"
 session = "session-guard"
+hours = "hours"
+other = "hours"
 paper = "paper"
 
 [applications.strict]
@@ -215,13 +224,8 @@ fn a_matched_stage_replaces_the_default_completely() {
 
 #[test]
 fn what_this_version_does_not_enforce_is_refused() {
-    for (stage, what) in [
-        ("guarded", "profile guarded uses what is not enforced by this version: protected"),
-        (
-            "session",
-            "profile session-guard uses what is not enforced by this version: safeguard allowed-regions: enforce",
-        ),
-    ] {
+    for (stage, what) in [("guarded", "profile guarded uses what is not enforced by this version: protected")]
+    {
         assert_eq!(Case { asked: Some(stage), ..PLAIN }.verdict(), what);
     }
 }
@@ -511,4 +515,34 @@ fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
             "{refusal}"
         );
     }
+}
+
+#[test]
+fn a_safeguard_at_issue_withholds_while_it_is_broken() {
+    let at = |file: &'static str, now: &str| {
+        Case { file, ..PLAIN }
+            .outcome()
+            .result
+            .unwrap()
+            .withheld(&now.parse().unwrap())
+            .map(|refusal| refusal.to_string())
+            .unwrap_or_default()
+    };
+    let (quiet, feast) = ("2026-12-23T12:00:00+00:00[UTC]", "2026-12-24T12:00:00+00:00[UTC]");
+    assert_eq!(at("app: shop\nprovider: {stage: hours}\n", quiet), "");
+    assert_eq!(
+        at("app: shop\nprovider: {stage: hours}\n", feast),
+        "safeguard restricted-deploy-times of profile hours: Deploying on 2026-12-24 is not allowed"
+    );
+    assert_eq!(
+        at("app: shop\nprovider: {stage: hours, region: eu-west-1}\n", quiet),
+        "safeguard allowed-regions of profile hours: Region \"eu-west-1\" not in list of permitted regions: \
+         [\"us-east-1\"]"
+    );
+    let unknown = at("app: shop\nprovider: {stage: hours, region: '${ssm:/region}'}\n", quiet);
+    assert!(unknown.contains("the region cannot be told: provider.region cannot be resolved"), "{unknown}");
+    assert_eq!(
+        at("app: shop\nprovider: {stage: other}\n", quiet),
+        "safeguard allowed-stages of profile hours: Stage name \"other\" not permitted by RegExp: \"^h\""
+    );
 }

@@ -62,6 +62,11 @@ impl<'a> Resolver<'a> {
         matches!(self.walk(path, &mut None), Ok(Content::Map(_)))
     }
 
+    /// A value of the document with its variables replaced, the inside of lists and mappings left as it is.
+    pub(super) fn value(&mut self, content: &Content) -> Result<Content, String> {
+        self.resolved(content)
+    }
+
     /// The value at `path` with its variables replaced, also those of the sections on the way; null if there is
     /// none. `place` becomes the place of the last value that the path reached.
     fn walk(&mut self, path: &[&str], place: &mut Option<Place>) -> Result<Content, Reason> {

@@ -6,7 +6,9 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::core::catalog::{AccessRole, Application, Catalog, Profile, Source, StagePattern, Unmatched};
+use crate::core::catalog::{
+    AccessRole, Application, Catalog, Profile, Safeguard, Source, StagePattern, Unmatched,
+};
 use crate::core::catalog_edit::{missing_application, missing_profile, missing_stage, uses as uses_of};
 use crate::core::duration::format_duration;
 use crate::core::name::{App, ExternalId, PolicyArn, ProfileName, Region, SessionName, Stage};
@@ -197,7 +199,7 @@ fn shown<'a>(catalog: &Catalog, profile: &'a Profile) -> ShownProfile<'a> {
             .map(|(name, secret)| (name.as_str(), secret.source.place()))
             .collect(),
         short: profile.short,
-        safeguards: profile.safeguards.iter().map(|safeguard| safeguard.policy.as_str()).collect(),
+        safeguards: profile.safeguards.iter().map(Safeguard::policy).collect(),
         not_enforced: &profile.not_enforced,
         used_by: uses_of(catalog, &profile.name)
             .into_iter()

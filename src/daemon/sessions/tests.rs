@@ -90,6 +90,7 @@ fn a_decision() -> Arc<Decision> {
         fallback: None,
         region: None,
         request: RequestOnce::default(),
+        region_unknown: None,
     })
 }
 

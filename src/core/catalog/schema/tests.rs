@@ -106,12 +106,12 @@ D = { env = "D" }
 E = { command = ["op", "read", "op://x"] }
 F = { file = "~/x" }
 [[profiles.full.safeguards]]
-policy = "allowed-stages"
-level = "warning"
+policy = "restricted-deploy-times"
+level = "error"
 title = "Stages"
 description = "Only ours"
-config = { a = [1, 2.5, true], when = 2026-01-01 }
-enforce = "session"
+config = { time = 2026-01-01, duration = "P1D" }
+enforce = "issue"
 [applications.shop]
 default_profile = "full"
 unmatched = ["pr-*", "*"]

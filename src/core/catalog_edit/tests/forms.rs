@@ -132,7 +132,7 @@ fn a_new_setting_looks_like_its_neighbours() {
             "+[profiles.dev]\n+description = \"d\"\n".to_owned(),
         ),
         (
-            "[profiles.dev]\n[[profiles.dev.safeguards]]\npolicy = \"allowed-stages\"\n".to_owned(),
+            "[profiles.dev]\n[[profiles.dev.safeguards]]\npolicy = \"require-dlq\"\n".to_owned(),
             role(1),
             "+[profiles.dev.access_role]\n+role_arn = \"arn:aws:iam::111111111111:role/deploy\"\n".to_owned(),
         ),
@@ -191,7 +191,7 @@ fn a_key_is_taken_out_with_its_own_comment() {
             "safeguards",
             "-[[profiles.dev.safeguards]]\n-policy = \"allowed-regions\"\n-config = [ \"us-east-1\",\n\
              -           \"eu-west-1\" ]   # and no others\n-\n-[[profiles.dev.safeguards]]\n\
-             -policy = \"allowed-stages\"\n",
+             -policy = \"require-dlq\"\n",
         ),
     ] {
         let lines = changed(COMMENTED, &unset("dev", key));

@@ -54,6 +54,7 @@ fn place(secrets: &str, stale_for: Duration) -> Place {
         fallback: None,
         region: None,
         request: RequestOnce::default(),
+        region_unknown: None,
     });
     let sources = Sources {
         http: https::client(None).unwrap(),
