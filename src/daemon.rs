@@ -1,11 +1,14 @@
 //! The daemon: composes core and edges, and serves.
 
 mod answer;
+mod approvals;
+mod approving;
 mod broker;
 mod callers;
 mod catalogs;
 mod container;
 mod control;
+mod desktop;
 mod endpoint;
 mod gathering;
 mod keeper;

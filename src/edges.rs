@@ -18,6 +18,7 @@ pub mod https;
 pub mod keychain;
 pub mod line_file;
 pub mod listen;
+pub mod notification;
 pub mod peer;
 pub mod process_end;
 pub mod project_file;

@@ -5,6 +5,7 @@
 mod access_role;
 mod application;
 mod profile;
+mod protection;
 mod safeguard;
 mod schema;
 mod secret;
@@ -22,6 +23,7 @@ use crate::core::table::{self, Table};
 pub use access_role::{AccessRole, DEFAULT_KEYS, Source};
 pub use application::{Application, Unmatched};
 pub use profile::Profile;
+pub use protection::{Approve, LengthError, Protection, parse_length};
 pub use safeguard::{Enforce, Level, SAFEGUARDS, Safeguard};
 pub use schema::schema;
 pub use secret::SecretSource;
@@ -54,6 +56,12 @@ impl Catalog {
     /// Whether a profile has exactly this access role.
     pub fn has_role(&self, role: &AccessRole) -> bool {
         self.profiles.values().any(|profile| profile.access_role.as_ref() == Some(role))
+    }
+
+    /// The protection of a profile that has exactly this access role, if one of those is protected.
+    pub fn protection_of(&self, role: &AccessRole) -> Option<Protection> {
+        let with_it = self.profiles.values().filter(|profile| profile.access_role.as_ref() == Some(role));
+        with_it.filter_map(|profile| profile.protection).max_by_key(|protection| protection.approve)
     }
 
     /// Reads the text of a `catalog.toml`; `file` is only named in faults.
@@ -150,6 +158,7 @@ prod = "apac-banking-prod"
                 (SecretName::parse("STRIPE_KEY").unwrap(), SecretSource::Keychain),
             ]),
             short: false,
+            protection: None,
             safeguards: vec![Safeguard {
                 policy: "allowed-regions".into(),
                 level: Level::Error,
@@ -166,6 +175,7 @@ prod = "apac-banking-prod"
             access_role: None,
             secrets: BTreeMap::new(),
             short: false,
+            protection: None,
             safeguards: vec![],
             not_enforced: vec![],
         };

@@ -118,6 +118,7 @@ pub(super) fn paths() -> Result<(), Failure> {
         ("allowed", directories.allow_file()),
         ("pins", directories.pins_file()),
         ("tokens", directories.tokens_file()),
+        ("guarded", directories.protections_file()),
         ("audit", directories.audit_file()),
         ("control", directories.control_socket()),
         ("lock", directories.lock_file()),

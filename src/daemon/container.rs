@@ -72,7 +72,7 @@ impl Container<'_> {
             Err(Refusal::TokenOther { asked: role_name(app, stage), own })
         };
         if let Ok(decision) = &decided {
-            broker.begin(decision);
+            broker.begin(decision).await;
         }
         let mut asking = self.user(Some(&token)).await;
         if decided.is_ok()

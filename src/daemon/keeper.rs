@@ -254,6 +254,8 @@ impl Broker {
         // A profile may have left the catalog meanwhile: its sessions are not renewed first.
         if let Ok(catalog) = self.catalogs.current().await {
             cache.sessions.retain(|session| catalog.has_role(&session.request.access_role));
+            // A restart asks again whoever has to approve.
+            cache.sessions.retain(|session| catalog.protection_of(&session.request.access_role).is_none());
         }
         tracing::info!(sessions = cache.sessions.len(), "sessions taken over from the keychain");
         self.keeper.lock().sessions = cache.sessions.len();
@@ -272,6 +274,10 @@ impl Broker {
         // What changes from here on is for the next time.
         let changes = self.keeper.lock().changes;
         let mut cache = Cache { token_keys: Some(self.sealer.keys()), sessions: self.sessions.kept() };
+        if let Ok(catalog) = self.catalogs.known() {
+            // The next daemon would not serve them: it asks whoever has to approve.
+            cache.sessions.retain(|session| catalog.protection_of(&session.request.access_role).is_none());
+        }
         cache.forget_ended(now);
         match vault.write(cache.to_bytes(now), patience).await {
             Ok(()) => {

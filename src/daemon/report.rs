@@ -29,7 +29,7 @@ impl Broker {
             projects.extend(self.project(project).await);
         }
         let here = match asker {
-            Some(process) => Some(explain(&self.decide(process, Question::default()).await)),
+            Some(process) => Some(self.explain(&self.decide(process, Question::default()).await).await),
             None => None,
         };
         Status {
@@ -53,6 +53,7 @@ impl Broker {
             keychain: self.keeper.status().await,
             projects,
             pins: self.pins_of(asker),
+            approvals: Some(Box::new(self.approval_overview().await)),
             here,
             sts_calls: self.sessions.calls(),
             issues: self.issued(),
@@ -63,6 +64,7 @@ impl Broker {
                 .into_iter()
                 .chain(self.permissions.fault())
                 .chain(self.callers.trouble())
+                .chain(self.approvals.trouble())
                 .collect(),
         }
     }
@@ -71,7 +73,7 @@ impl Broker {
     async fn project(&self, project: &AllowedProject) -> Vec<ProjectStatus> {
         let (outcome, stale) = self.plain_outcome(project, None).await;
         let mut shown: HashSet<_> = outcome.result.iter().map(|decision| decision.role_name()).collect();
-        let mut rows = vec![self.row(project, &outcome)];
+        let mut rows = vec![self.row(project, &outcome).await];
         rows[0].notes.extend(stale.map(|fault| format!("its last good reading counts: {fault}")));
         let (catalog, allowed) = (self.catalogs.current().await, self.permissions.current());
         let catalog = catalog.as_deref().map_err(String::as_str);
@@ -83,7 +85,7 @@ impl Broker {
                     result: Ok(decision),
                     reasons: Vec::new(),
                 };
-                rows.push(self.row(project, &outcome));
+                rows.push(self.row(project, &outcome).await);
             }
         }
         rows
@@ -126,7 +128,7 @@ impl Broker {
         (decide(&inquiry, catalog.as_deref().map_err(String::as_str)), reading.stale.clone())
     }
 
-    fn row(&self, project: &AllowedProject, outcome: &Outcome) -> ProjectStatus {
+    async fn row(&self, project: &AllowedProject, outcome: &Outcome) -> ProjectStatus {
         let mut row = ProjectStatus {
             config: project.config.clone(),
             app: project.app.clone(),
@@ -143,7 +145,19 @@ impl Broker {
             hint: None,
         };
         match &outcome.result {
-            Ok(decision) => self.fill(&mut row, decision),
+            Ok(decision) => {
+                self.fill(&mut row, decision);
+                match self.gate(decision).await {
+                    Ok(None) => {}
+                    Ok(Some(approval)) => {
+                        row.notes.push(format!("approved {} until {}", approval.approve, approval.until));
+                    }
+                    Err(refusal) => {
+                        row.error = Some(refusal.to_string());
+                        row.hint = refusal.hint();
+                    }
+                }
+            }
             Err(refusal) => {
                 row.error = Some(refusal.to_string());
                 row.hint = refusal.hint();

@@ -131,6 +131,7 @@ pub async fn run_within(
     drop(endpoint);
     work.spawn(control::serve(broker.clone(), listeners.control, surface.clone(), stop.clone()));
     work.spawn(broker.clone().keep(stop.clone()));
+    work.spawn(broker.clone().ask_by_notifications(stop.clone()));
     broker.watch_processes();
     let ahead = (broker.clone(), stop.clone());
     work.spawn(async move { ahead.1.run_until_cancelled(ahead.0.prefetch_recent()).await });
@@ -196,6 +197,7 @@ async fn read_all(broker: &Broker) {
     broker.tokens.review(catalog.as_deref().map_err(String::as_str), &allowed).await;
     if let Ok(catalog) = catalog {
         broker.sessions.retain(&catalog);
+        broker.review_approvals(&catalog).await;
     }
     for project in allowed.iter() {
         if let Some(file) = project_file::at(&project.config) {

@@ -221,9 +221,14 @@ impl Sessions {
 
     /// Drops every session whose role no profile of the catalog has any more.
     pub(super) fn retain(&self, catalog: &Catalog) {
+        self.retain_those(|request, _| catalog.has_role(&request.access_role));
+    }
+
+    /// Drops every session but those; each is looked at with the decision that it was last asked for with.
+    pub(super) fn retain_those(&self, those: impl Fn(&SessionRequest, Option<&Decision>) -> bool) {
         let mut slots = self.lock();
         let before = slots.len();
-        slots.retain(|request, _| catalog.has_role(&request.access_role));
+        slots.retain(|request, slot| those(request, slot.decision.as_deref()));
         if slots.len() < before {
             self.changed.notify_one();
         }
@@ -341,6 +346,8 @@ impl Sessions {
         tokio::time::sleep(wait).await;
         if let Some(slot) = self.lock().get_mut(&request)
             && slot.last_used.is_some_and(|used| used.after(self.idle_after) > clock::now())
+            // Of a protected profile STS is asked only when somebody asks who may: its approval may be over by now.
+            && slot.decision.as_ref().is_none_or(|decision| decision.profile.protection.is_none())
         {
             self.fly(&request, slot);
         }

@@ -1,5 +1,6 @@
 //! A safeguard: a policy that a deployment has to satisfy.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::core::nearest::did_you_mean;
@@ -46,7 +47,8 @@ pub struct Safeguard {
 }
 
 /// What follows if a policy is not satisfied.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// The deployment is blocked; also what holds if the catalog says nothing.
     #[default]
@@ -56,7 +58,8 @@ pub enum Level {
 }
 
 /// Where a safeguard is to hold beyond the check before a deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Enforce {
     /// In the session, as a session policy that AWS enforces.
     Session,
