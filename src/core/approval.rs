@@ -252,16 +252,14 @@ mod tests {
         assert!(holds(&of("prod"), 999) && !holds(&of("prod"), 1000) && !holds(&of("qa"), 0));
         assert!(!holds(&Use { role_digest: "another".into(), ..of("prod") }, 0));
         assert!(!holds(&Use { config: "/copy/serverless.yml".into(), ..of("prod") }, 0));
-        for (approve, expected) in [(Approve::Desktop, true), (Approve::Terminal, true), (Approve::Mfa, false)]
+        for (approve, expected) in
+            [(Approve::Desktop, true), (Approve::Terminal, true), (Approve::Mfa, false)]
         {
             let now = Protection { approve, ..usual };
             assert_eq!(approvals.find(&of("prod"), now, BootTime(0)).is_some(), expected, "{approve:?}");
         }
         assert_eq!(approval("prod", 1).usable_until(), Timestamp(3660));
-        assert_eq!(
-            of("prod").to_string(),
-            "shop.prod (profile live, account 222222222222) in /shop"
-        );
+        assert_eq!(of("prod").to_string(), "shop.prod (profile live, account 222222222222) in /shop");
     }
 
     #[test]

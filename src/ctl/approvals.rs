@@ -105,7 +105,8 @@ fn print_question(out: &mut impl Write, question: &ApprovalQuestion) -> Result<(
 }
 
 fn revoke(app: Option<App>, stage: Option<Stage>) -> Result<(), Failure> {
-    let Reply::ApprovalsRevoked { revoked, now } = client::ask(&Request::RevokeApprovals { app, stage })? else {
+    let Reply::ApprovalsRevoked { revoked, now } = client::ask(&Request::RevokeApprovals { app, stage })?
+    else {
         return Err(unexpected());
     };
     let mut out = anstream::stdout().lock();
@@ -116,7 +117,11 @@ fn revoke(app: Option<App>, stage: Option<Stage>) -> Result<(), Failure> {
         writeln!(out, "{} {}", paint::bad("revoked"), given.of)?;
         // What was handed out at this moment lasts as long as a session does.
         let session = given.usable_until.remaining(given.until);
-        writeln!(out, "credentials already handed out can be used until {} at the latest", now.after(session))?;
+        writeln!(
+            out,
+            "credentials already handed out can be used until {} at the latest",
+            now.after(session)
+        )?;
     }
     Ok(())
 }

@@ -124,7 +124,9 @@ impl Terminal {
         for (number, question) in (1..).zip(questions) {
             let line = match &question.subject {
                 ApprovalSubject::Use { of, .. } => of.to_string(),
-                ApprovalSubject::Catalog { profile, what } => format!("profile {profile}: {}", what.join("; ")),
+                ApprovalSubject::Catalog { profile, what } => {
+                    format!("profile {profile}: {}", what.join("; "))
+                }
             };
             let waits = question.waiting.first().map(|waits| format!(", asked for by {waits}"));
             writeln!(self.screen, "{number}  {line}{}", waits.unwrap_or_default())?;

@@ -184,9 +184,10 @@ impl Approvals {
         let change = move |guarded: &mut Guarded| {
             guarded.settle(&new, &|profile| approved.as_ref() == Some(profile));
         };
-        let written = tokio::task::spawn_blocking(move || file.change(change)).await.unwrap_or_else(|error| {
-            std::panic::resume_unwind(error.try_into_panic().unwrap_or_else(|error| Box::new(error)))
-        });
+        let written =
+            tokio::task::spawn_blocking(move || file.change(change)).await.unwrap_or_else(|error| {
+                std::panic::resume_unwind(error.try_into_panic().unwrap_or_else(|error| Box::new(error)))
+            });
         let mut state = self.lock();
         let (guarded, outcome) = match written {
             Ok(guarded) => {
@@ -251,15 +252,12 @@ impl Approvals {
     }
 
     /// Notes that something may be approved; with `asked`, that this process was refused for want of it.
-    pub(super) fn note(
-        &self,
-        matter: &Matter,
-        about: About,
-        asked: Option<(Arc<AuditedCaller>, Lineage)>,
-    ) {
+    pub(super) fn note(&self, matter: &Matter, about: About, asked: Option<(Arc<AuditedCaller>, Lineage)>) {
         let now = clock::boot_now();
         let mut state = self.lock();
-        state.pending.retain(|pending| now < pending.last.after(FORGOTTEN) || pending.desktop == Desktop::Shown);
+        state
+            .pending
+            .retain(|pending| now < pending.last.after(FORGOTTEN) || pending.desktop == Desktop::Shown);
         let known = state.pending.iter().position(|pending| pending.matter == *matter);
         let mut pending = known.map_or_else(
             || Pending {
@@ -295,7 +293,9 @@ impl Approvals {
     pub(super) fn all_pending(&self) -> Vec<Pending> {
         let now = clock::boot_now();
         let mut state = self.lock();
-        state.pending.retain(|pending| now < pending.last.after(FORGOTTEN) || pending.desktop == Desktop::Shown);
+        state
+            .pending
+            .retain(|pending| now < pending.last.after(FORGOTTEN) || pending.desktop == Desktop::Shown);
         state.pending.clone()
     }
 
@@ -323,11 +323,12 @@ impl Approvals {
                 let _ = self.to_desktop.send(id.clone());
             }
         }
-        let begun = |approvals: &Self| approvals.pending(&id).is_some_and(|pending| pending.desktop == Desktop::Begun);
-        let _ = tokio::time::timeout(PATIENCE, async {
-            while begun(self) && changes.changed().await.is_ok() {}
-        })
-        .await;
+        let begun = |approvals: &Self| {
+            approvals.pending(&id).is_some_and(|pending| pending.desktop == Desktop::Begun)
+        };
+        let _ =
+            tokio::time::timeout(PATIENCE, async { while begun(self) && changes.changed().await.is_ok() {} })
+                .await;
         self.pending(&id).and_then(|pending| pending.desktop.trouble())
     }
 

@@ -149,7 +149,9 @@ impl Broker {
 
     fn drop_unapproved(&self, catalog: &Catalog) {
         self.sessions.retain_those(|request, decision| {
-            let Some(decision) = decision else { return catalog.protection_of(&request.access_role).is_none() };
+            let Some(decision) = decision else {
+                return catalog.protection_of(&request.access_role).is_none();
+            };
             let profile = catalog.profiles.get(&decision.profile.name);
             let protection = profile.and_then(|profile| profile.protection);
             protection.is_none_or(|protection| self.approvals.find(&decision.into(), protection).is_some())
@@ -221,10 +223,14 @@ impl Broker {
                     Ok(Some(approval)) => {
                         let until = approval.until;
                         let hint = format!("brokerctl approvals revoke {app} {stage}");
-                        other = Some(Failure::new(format!("{} is approved until {until}", approval.of), Some(hint)));
+                        other = Some(Failure::new(
+                            format!("{} is approved until {until}", approval.of),
+                            Some(hint),
+                        ));
                     }
                     Ok(None) => {
-                        let why = format!("profile {} of {app}.{stage} is not protected", decision.profile.name);
+                        let why =
+                            format!("profile {} of {app}.{stage} is not protected", decision.profile.name);
                         other = Some(Failure::new(why, None));
                     }
                 },
@@ -235,7 +241,10 @@ impl Broker {
             return Ok(());
         }
         Err(other.unwrap_or_else(|| {
-            Failure::new(format!("no allowed project has application {app}"), Some("brokerctl allow PATH".to_owned()))
+            Failure::new(
+                format!("no allowed project has application {app}"),
+                Some("brokerctl allow PATH".to_owned()),
+            )
         }))
     }
 
@@ -305,7 +314,12 @@ impl Broker {
         digits: &str,
         asked: Option<Duration>,
     ) -> Result<Approved, Failure> {
-        let gone = || Failure::new("what was to be approved is another by now, or over", Some("brokerctl approve".to_owned()));
+        let gone = || {
+            Failure::new(
+                "what was to be approved is another by now, or over",
+                Some("brokerctl approve".to_owned()),
+            )
+        };
         let pending = self.approvals.pending(id).ok_or_else(gone)?;
         let (method, account) = self.method_of(&pending).await?;
         if method != Approve::Terminal {
@@ -389,8 +403,8 @@ impl Broker {
             }
             (Matter::Use(_), Some(decision)) => {
                 let (protection, of) = self.asked_protection(decision).await?;
-                let length =
-                    length(asked, protection).map_err(|why| Failure::new(why, Some("leave out --for".to_owned())))?;
+                let length = length(asked, protection)
+                    .map_err(|why| Failure::new(why, Some("leave out --for".to_owned())))?;
                 let approval = Approval {
                     of,
                     approve,

@@ -260,21 +260,43 @@ def test_a_revoked_approval_ends_what_runs(broker, shop, terminal, other):
     assert events == ["approval", "revocation", "approval", "revocation"]
 
 
-def test_a_restart_asks_again(broker, shop, place, sts):
-    broker.stop()
+@pytest.fixture
+def keeping(broker, place):
+    """A broker that keeps sessions over a restart, sealed by a key of the kernel's."""
     place.settings(keychain="keyutils")
-    broker.start()
-    with Terminal(broker) as terminal, Terminal(broker) as other:
+    broker.prefix = ["keyctl", "session", "-"]
+    yield broker
+    broker.stop()
+    clear = 'keyctl clear "$(keyctl get_persistent @s)"'
+    place.person.run(["keyctl", "session", "-", "sh", "-c", clear], cwd="/", env=place.environment())
+
+
+def test_a_restart_asks_again(keeping, shop, place, sts):
+    with Terminal(keeping) as other:
         approve(other, "shop", "prod")
-        with terminal.companion(shop) as running:
-            assert running.ask().role == PROD.name
-            calls = len(sts.assumed())
-            broker.stop()
-            broker.start()
-            assert refused(Answer.read(terminal.run(broker.python("imds.py"), shop, AWS_EC2_METADATA_SERVICE_ENDPOINT=broker.endpoint).out, sts))
-            assert json.loads(broker.ctl("approvals", "--json").stdout)["given"] == []
-            assert len(sts.assumed()) == calls, "no session of before, and none fetched ahead"
-            assert broker.status()["keychain"]["sessions"] == 0
+    assert keeping.ask(shop).role == PROD.name
+    assert keeping.ask(shop, BROKERD_STAGE="dev").role == DEV.name
+    keeping.stop()
+    keeping.start()
+    assert refused(keeping.ask(shop))
+    assert json.loads(keeping.ctl("approvals", "--json").stdout)["given"] == []
+    assert keeping.ask(shop, BROKERD_STAGE="dev").role == DEV.name
+    assert len(sts.assumed(DEV.name)) == 1, "its session was kept"
+    assert len(sts.assumed(PROD.name)) == 1, "and nothing was fetched ahead"
+
+
+def test_a_session_that_was_kept_is_not_served_once_it_is_protected(keeping, shop, place, sts):
+    keeping.stop()
+    (place.state / "protections.json").unlink()
+    catalog(place, protected="")
+    keeping.start()
+    assert keeping.ask(shop).role == PROD.name
+    keeping.stop()
+    catalog(place)
+    keeping.start()
+    assert refused(keeping.ask(shop))
+    assert keeping.status()["keychain"]["sessions"] == 0
+    assert len(sts.assumed(PROD.name)) == 1
 
 
 def test_a_fall_back_to_a_protected_profile_names_the_stage(broker, shop, place, terminal, other):

@@ -158,7 +158,12 @@ mod tests {
         for (what, waits, is_alive, expected) in [
             ("another terminal", lineage(&[50, 20, 10], 20), true, Ok(())),
             ("ended, in this terminal", lineage(&[50, 30, 10], 30), false, Ok(())),
-            ("running, in this terminal", lineage(&[50, 30, 10], 30), true, Err(Unfit::SameSession { pid: 50 })),
+            (
+                "running, in this terminal",
+                lineage(&[50, 30, 10], 30),
+                true,
+                Err(Unfit::SameSession { pid: 50 }),
+            ),
             ("itself", lineage(&[90, 30, 10], 30), true, Err(Unfit::Waits { pid: 90 })),
             ("its shell", lineage(&[30, 10], 30), true, Err(Unfit::Waits { pid: 30 })),
             ("what opened its terminal", lineage(&[10], 1), true, Err(Unfit::Waits { pid: 10 })),

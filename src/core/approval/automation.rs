@@ -112,7 +112,11 @@ mod tests {
             ("/usr/bin/vim", vec!["vim", "expect"], None),
         ] {
             let arguments: Vec<String> = arguments.into_iter().map(Into::into).collect();
-            assert_eq!(automation(Some(&executable.into()), &arguments), expected, "{executable} {arguments:?}");
+            assert_eq!(
+                automation(Some(&executable.into()), &arguments),
+                expected,
+                "{executable} {arguments:?}"
+            );
         }
         assert_eq!(automation(None, &["expect".into()]), Some("expect"), "one that hides itself");
         assert_eq!(automation(None, &[]), None);

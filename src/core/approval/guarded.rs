@@ -211,7 +211,8 @@ impl Guarded {
     fn move_losses(&self, app: &App, stage: Option<&Stage>, was: &ProfileName, now: &Profile) -> Vec<Loss> {
         let Some(known) = self.profiles.get(was).filter(|_| *was != now.name) else { return Vec::new() };
         let of = stage.map_or_else(|| "the default".to_owned(), |stage| format!("stage {stage}"));
-        let sentence = |what| (was.clone(), format!("{of} of {app} has profile {}, not {was}: {what}", now.name));
+        let sentence =
+            |what| (was.clone(), format!("{of} of {app} has profile {}, not {was}: {what}", now.name));
         known.losses(now).into_iter().map(sentence).collect()
     }
 

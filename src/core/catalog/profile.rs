@@ -63,7 +63,16 @@ impl Profile {
                 .map(|safeguard| format!("safeguard {}: enforce", safeguard.policy)),
         );
         let description = table.get("description").and_then(|value| value.prose(findings));
-        Some(Self { name: name?, description, access_role, secrets, short, protection, safeguards, not_enforced })
+        Some(Self {
+            name: name?,
+            description,
+            access_role,
+            secrets,
+            short,
+            protection,
+            safeguards,
+            not_enforced,
+        })
     }
 }
 

@@ -134,10 +134,7 @@ mod tests {
             ("protected = {}", Some((Approve::Terminal, hours(1)))),
             ("protected = { approve = \"desktop\" }", Some((Approve::Desktop, hours(1)))),
             ("protected = { for = \"8h\" }", Some((Approve::Terminal, hours(8)))),
-            (
-                "protected = { approve = \"mfa\", for = \"1m\" }",
-                Some((Approve::Mfa, Duration::from_mins(1))),
-            ),
+            ("protected = { approve = \"mfa\", for = \"1m\" }", Some((Approve::Mfa, Duration::from_mins(1)))),
         ] {
             let expected = expected.map(|(approve, length)| Protection { approve, length });
             assert_eq!(protection(line), expected, "{line}");
@@ -151,7 +148,10 @@ mod tests {
                 "protected = { approve = \"teminal\" }",
                 "c.toml:2:25: `approve`: expected \"desktop\" or \"terminal\" or \"mfa\" (did you mean \"terminal\"?)",
             ),
-            ("protected = { for = \"30\" }", "c.toml:2:21: `for`: a duration needs a unit after each number: d, h, m or s, as in 1h30m"),
+            (
+                "protected = { for = \"30\" }",
+                "c.toml:2:21: `for`: a duration needs a unit after each number: d, h, m or s, as in 1h30m",
+            ),
             ("protected = { for = \"0s\" }", "c.toml:2:21: `for`: an approval holds from 1s to 24h"),
             ("protected = { for = \"25h\" }", "c.toml:2:21: `for`: an approval holds from 1s to 24h"),
             ("protected = { for = 1 }", "c.toml:2:21: `for`: expected a string, found an integer"),

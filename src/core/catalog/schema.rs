@@ -46,10 +46,7 @@ fn profile() -> Json {
         &protection::KEYS,
         &[],
         vec![
-            (
-                "approve",
-                said("How it is approved.", json!({ "enum": Approve::WORDS.map(|(word, _)| word) })),
-            ),
+            ("approve", said("How it is approved.", json!({ "enum": Approve::WORDS.map(|(word, _)| word) }))),
             ("for", duration("How long an approval holds at most: 1s to 24h.")),
         ],
     );

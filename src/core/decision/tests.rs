@@ -220,7 +220,10 @@ fn a_matched_stage_replaces_the_default_completely() {
 #[test]
 fn what_this_version_does_not_enforce_is_refused() {
     for (stage, what) in [
-        ("guarded", "profile guarded uses what is not enforced by this version: protected: approve = \"mfa\""),
+        (
+            "guarded",
+            "profile guarded uses what is not enforced by this version: protected: approve = \"mfa\"",
+        ),
         ("mfa", "profile second-factor uses what is not enforced by this version: access_role.mfa_serial"),
         (
             "session",

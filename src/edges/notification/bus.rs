@@ -62,10 +62,13 @@ impl Shown {
         let bus = DBusProxy::new(&connection).await.map_err(no_bus)?;
         // Where nobody shows notifications yet, the bus may know who could.
         let _ = bus.start_service_by_name(NAME, 0).await;
-        let owner = bus.get_name_owner(BusName::from(NAME)).await.map_err(|_| NotificationError::NoDesktop)?;
+        let owner =
+            bus.get_name_owner(BusName::from(NAME)).await.map_err(|_| NotificationError::NoDesktop)?;
 
-        let rule = MatchRule::builder().msg_type(Type::Signal).interface(INTERFACE).and_then(|rule| rule.path(PATH));
-        let rule = rule.and_then(|rule| rule.sender(UniqueName::from(owner.clone()))).map_err(failed)?.build();
+        let rule =
+            MatchRule::builder().msg_type(Type::Signal).interface(INTERFACE).and_then(|rule| rule.path(PATH));
+        let rule =
+            rule.and_then(|rule| rule.sender(UniqueName::from(owner.clone()))).map_err(failed)?.build();
         let said = MessageStream::for_match_rule(rule, &connection, Some(WAITING)).await.map_err(failed)?;
         let rule = MatchRule::builder()
             .msg_type(Type::Signal)
@@ -74,12 +77,14 @@ impl Shown {
             .and_then(|rule| rule.arg(0, INTERFACE))
             .map_err(failed)?
             .build();
-        let handed_on = MessageStream::for_match_rule(rule, &connection, Some(WAITING)).await.map_err(failed)?;
+        let handed_on =
+            MessageStream::for_match_rule(rule, &connection, Some(WAITING)).await.map_err(failed)?;
 
         let mut shown = Self { connection, owner, id: 0, said, handed_on };
         let abilities: Vec<String> = shown.call("GetCapabilities", &()).await?;
         if !abilities.iter().any(|ability| ability == "actions") {
-            let (name, ..): (String, String, String, String) = shown.call("GetServerInformation", &()).await?;
+            let (name, ..): (String, String, String, String) =
+                shown.call("GetServerInformation", &()).await?;
             return Err(NotificationError::NoActions(name));
         }
         let has_markup = abilities.iter().any(|ability| ability == "body-markup");
@@ -87,7 +92,16 @@ impl Shown {
         let hints = HashMap::from([("urgency", Value::U8(2))]);
         let actions = [ACTION, question.action.as_str()];
         // It stays until it is answered: no time of its own (0).
-        let notice = ("brokerd", 0_u32, "dialog-password", question.summary.as_str(), body, actions.as_slice(), hints, 0_i32);
+        let notice = (
+            "brokerd",
+            0_u32,
+            "dialog-password",
+            question.summary.as_str(),
+            body,
+            actions.as_slice(),
+            hints,
+            0_i32,
+        );
         shown.id = shown.call("Notify", &notice).await?;
         Ok(shown)
     }

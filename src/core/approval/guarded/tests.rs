@@ -194,11 +194,13 @@ fn an_edit_that_is_undone_leaves_nothing() {
 fn no_detour_loosens() {
     let before = catalog(BEFORE);
     let without = |from: &str, to: &str| edited(&[(from, to)]);
-    let gone = catalog(&BEFORE.replace(&BEFORE[BEFORE.find("[profiles.prod]").unwrap()..], "[applications.shop]\ndefault_profile = \"dev\"\nunmatched = \"refuse\"\n"));
+    let gone = catalog(&BEFORE.replace(
+        &BEFORE[BEFORE.find("[profiles.prod]").unwrap()..],
+        "[applications.shop]\ndefault_profile = \"dev\"\nunmatched = \"refuse\"\n",
+    ));
     let open = without("protected = true\n", "");
     let moved = without("prod = \"prod\"", "prod = \"dev\"");
-    let no_role =
-        without("access_role = { role_arn = \"arn:aws:iam::222222222222:role/prod\" }\n", "");
+    let no_role = without("access_role = { role_arn = \"arn:aws:iam::222222222222:role/prod\" }\n", "");
     let another = without("role/prod", "role/other");
     let borrowed = without("111111111111:role/dev", "222222222222:role/prod");
     for (what, detour, last, stage) in [
