@@ -10,6 +10,7 @@ mod container;
 mod control;
 mod desktop;
 mod endpoint;
+mod gate;
 mod gathering;
 mod keeper;
 mod limits;

@@ -70,18 +70,15 @@ impl Approve {
 
 fn tell(approved: &Approved) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
-    match &approved.given {
-        Some(given) => {
-            let left = brief(given.until.remaining(approved.now));
-            writeln!(out, "{} {} for {left}, until {}", paint::good("approved"), given.of, given.until)?;
-            writeln!(out, "{}", afterlife(given))?;
-        }
-        None => {
-            writeln!(out, "{} what the catalog says now:", paint::good("approved"))?;
-            for what in &approved.what {
-                writeln!(out, "  {what}")?;
-            }
-        }
+    if let Some(given) = &approved.given {
+        let left = brief(given.until.remaining(approved.now));
+        writeln!(out, "{} {} for {left}, until {}", paint::good("approved"), given.of, given.until)?;
+        writeln!(out, "{}", afterlife(given))?;
+        return Ok(());
+    }
+    writeln!(out, "{} what the catalog says now:", paint::good("approved"))?;
+    for what in &approved.what {
+        writeln!(out, "  {what}")?;
     }
     Ok(())
 }

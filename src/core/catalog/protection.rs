@@ -101,13 +101,11 @@ pub(super) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Prot
             length: length.unwrap_or(usual.length),
         });
     }
-    match value.as_bool() {
-        Some(is_protected) => is_protected.then_some(usual),
-        None => {
-            value.mistyped("true, false or a table with approve and for", None, findings);
-            Some(usual)
-        }
-    }
+    let Some(is_protected) = value.as_bool() else {
+        value.mistyped("true, false or a table with approve and for", None, findings);
+        return Some(usual);
+    };
+    is_protected.then_some(usual)
 }
 
 #[cfg(test)]

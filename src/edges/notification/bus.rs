@@ -161,6 +161,7 @@ async fn next(stream: &mut MessageStream) -> Option<Message> {
     poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await?.ok()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it stands where errors are handed over")]
 fn failed(error: zbus::Error) -> NotificationError {
     NotificationError::Failed(error.to_string())
 }
