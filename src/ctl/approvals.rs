@@ -75,7 +75,8 @@ pub(super) fn print(out: &mut impl Write, overview: &ApprovalOverview) -> Result
     Ok(())
 }
 
-fn print_question(out: &mut impl Write, question: &ApprovalQuestion) -> Result<(), Failure> {
+/// Prints something that waits, with the command that approves it.
+pub(super) fn print_question(out: &mut impl Write, question: &ApprovalQuestion) -> Result<(), Failure> {
     let command = match &question.subject {
         ApprovalSubject::Use { of, .. } => {
             writeln!(out, "{} {of}, to be approved {}", paint::note("waits:"), question.approve)?;
