@@ -4,6 +4,7 @@
 //! an argument, the present moment included, so every rule can be tested as a table.
 
 pub mod allowed;
+pub mod approval;
 pub mod audit;
 pub mod aws_clock;
 pub mod aws_profiles;

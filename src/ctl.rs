@@ -1,5 +1,7 @@
 //! `brokerctl`: asks the daemon, and prints. It holds no credentials and links no AWS SDK.
 
+mod approvals;
+mod approve;
 mod audit;
 mod aws_config;
 mod browser;
@@ -40,7 +42,8 @@ use crate::core::safeguard::Engine;
 
 /// Asks brokerd who gets what, and says yes to projects.
 ///
-/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login or an MFA code is needed;
+/// Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a login, an MFA code or an approval
+/// is needed;
 /// of exec those of the command, 126 it cannot be run, 127 there is none.
 #[derive(Debug, Parser)]
 #[command(name = "brokerctl", version, disable_help_subcommand = true, arg_required_else_help = true)]
@@ -111,6 +114,10 @@ enum Command {
         #[arg(long)]
         clear: bool,
     },
+    /// Approve the use of a protected profile for a while, at a terminal that is not the one that waits
+    Approve(approve::Approve),
+    /// Show what is approved and what waits for it, and take approvals back
+    Approvals(approvals::Approvals),
     /// Show and edit the deployment profiles of the catalog
     #[command(subcommand)]
     Profile(Box<catalog_commands::Profile>),
@@ -173,6 +180,8 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Deny { path } => commands::deny(&path),
         Command::Use { clear: true, everywhere, .. } => pins::unpin(everywhere),
         Command::Use { stage, length, everywhere, .. } => pins::pin(stage, length, everywhere),
+        Command::Approve(approve) => approve.run(),
+        Command::Approvals(approvals) => approvals.run(),
         Command::Profile(command) => command.run(),
         Command::App(command) => command.run(),
         Command::Stage(command) => command.run(),

@@ -1,13 +1,17 @@
 //! The daemon: composes core and edges, and serves.
 
 mod answer;
+mod approvals;
+mod approving;
 mod broker;
 mod callers;
 mod catalogs;
 mod container;
 mod control;
+mod desktop;
 mod discovery;
 mod endpoint;
+mod gate;
 mod gathering;
 mod keeper;
 mod limits;

@@ -24,6 +24,7 @@ pub mod line_file;
 pub mod listen;
 pub mod logins;
 pub mod mfa_process;
+pub mod notification;
 pub mod package;
 pub mod peer;
 pub mod process_end;

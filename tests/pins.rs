@@ -19,7 +19,7 @@ role_arn = "arn:aws:iam::222222222222:role/live"
 [profiles.paper]
 description = "no role yet"
 [profiles.guarded]
-protected = true
+protected = { approve = "mfa" }
 access_role = { role_arn = "arn:aws:iam::333333333333:role/guarded" }
 
 [applications.shop]
@@ -168,7 +168,7 @@ fn what_cannot_be_pinned_is_refused_in_the_words_of_why() {
         (everywhere("shop", "paper"), "profile paper has no access role"),
         (
             everywhere("shop", "guarded"),
-            "profile guarded uses what is not enforced by this version: protected",
+            "profile guarded uses what is not enforced by this version: protected: approve = \"mfa\"",
         ),
         (
             everywhere("stranger", "prod"),

@@ -1,7 +1,7 @@
 //! What the audit log says of each issue and each refusal.
 //!
-//! Each line is a JSON object with `time` and `event`. Where that is `issue`, `secrets` or `refusal` the line is a [`Record`];
-//! where it is `lost`, a [`Gap`] stands for lines that could not be written. Keys may be added; those that are here
+//! Each line is a JSON object with `time` and `event`. Unless that is `lost` the line is a [`Record`];
+//! where it is, a [`Gap`] stands for lines that could not be written. Keys may be added; those that are here
 //! keep their meaning.
 
 use std::fmt;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::Use;
 use super::caller::{Ancestor, Caller, ProcessId};
 use super::container_token::TokenId;
 use super::credentials::SessionCredentials;
@@ -67,6 +68,9 @@ pub struct Record {
     /// The same for programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// What was approved, or is no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Box<AuditedApproval>>,
 }
 
 /// What happened.
@@ -81,6 +85,24 @@ pub enum Event {
     Refusal,
     /// Lines could not be written.
     Lost,
+    /// A person approved the use of a protected profile, or an edit of the catalog that takes protection away.
+    Approval,
+    /// An approval was taken back.
+    Revocation,
+}
+
+/// An approval, as the audit log has it. Of the line that it is in, the caller is who approved.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditedApproval {
+    /// The configuration of the project whose use was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// What the approved edit takes away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub what: Vec<String>,
 }
 
 /// A line of the audit log that stands where others are missing.
@@ -146,6 +168,10 @@ pub enum Way {
     SecretsAgent,
     /// `brokerctl secret`, `brokerctl exec --secrets`, and what else asks for secrets by the control socket.
     SecretsCommand,
+    /// A terminal, for approvals.
+    Terminal,
+    /// A notification, for approvals.
+    Desktop,
 }
 
 /// A container token, as the audit log names it.
@@ -189,7 +215,7 @@ pub struct AuditedCaller {
 impl AuditedCaller {
     /// The file name of its executable.
     pub fn name(&self) -> String {
-        file_name(self.executable.as_deref())
+        name_of(self.executable.as_deref())
     }
 }
 
@@ -212,11 +238,18 @@ pub struct AuditedParent {
 impl AuditedParent {
     /// The file name of its executable.
     pub fn name(&self) -> String {
-        file_name(self.executable.as_deref())
+        name_of(self.executable.as_deref())
     }
 }
 
-fn file_name(executable: Option<&Path>) -> String {
+impl fmt::Display for AuditedParent {
+    /// `bash (4240)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name(), self.pid)
+    }
+}
+
+fn name_of(executable: Option<&Path>) -> String {
     let name = executable.and_then(Path::file_name);
     name.map_or_else(|| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
 }
@@ -309,6 +342,38 @@ impl Record {
             reason: Some(refusal.to_string()),
             secrets: Vec::new(),
             refusal: Some(refusal),
+            approval: None,
+        }
+    }
+
+    /// The record of an approval that was given or taken back: of a use, or of what an edit takes from a profile.
+    pub fn approval(
+        time: Timestamp,
+        event: Event,
+        way: Way,
+        caller: Option<Arc<AuditedCaller>>,
+        profile: ProfileName,
+        of: Option<&Use>,
+        approval: AuditedApproval,
+    ) -> Self {
+        Self {
+            time,
+            event,
+            way,
+            caller,
+            token: None,
+            app: of.map(|of| of.app.clone()),
+            stage: of.map(|of| of.stage.clone()),
+            matched: None,
+            profile: Some(profile),
+            role: of.map(|of| of.role.clone()),
+            access_key_id: None,
+            session_name: None,
+            expires: None,
+            secrets: Vec::new(),
+            reason: None,
+            refusal: None,
+            approval: Some(Box::new(AuditedApproval { config: of.map(|of| of.config.clone()), ..approval })),
         }
     }
 
@@ -348,6 +413,7 @@ impl Record {
             reason: None,
             secrets: Vec::new(),
             refusal: None,
+            approval: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 mod access_role;
 mod application;
 mod profile;
+mod protection;
 mod safeguard;
 mod schema;
 mod secret;
@@ -23,6 +24,7 @@ use crate::core::table::{self, Table};
 pub use access_role::{AccessRole, DEFAULT_KEYS, Source};
 pub use application::{Application, Unmatched};
 pub use profile::Profile;
+pub use protection::{Approve, LengthError, Protection, parse_length};
 pub use safeguard::{Enforce, Level, Safeguard};
 pub use schema::schema;
 pub use secret::{DEFAULT_TTL, Secret, SecretSource};
@@ -55,6 +57,12 @@ impl Catalog {
     /// Whether a profile has exactly this access role.
     pub fn has_role(&self, role: &AccessRole) -> bool {
         self.profiles.values().any(|profile| profile.access_role.as_ref() == Some(role))
+    }
+
+    /// The protection of a profile that has exactly this access role, if one of those is protected.
+    pub fn protection_of(&self, role: &AccessRole) -> Option<Protection> {
+        let with_it = self.profiles.values().filter(|profile| profile.access_role.as_ref() == Some(role));
+        with_it.filter_map(|profile| profile.protection).max_by_key(|protection| protection.approve)
     }
 
     /// Reads the text of a `catalog.toml`; `file` is only named in faults.
@@ -149,6 +157,7 @@ prod = "apac-banking-prod"
             ]),
             passthrough: false,
             short: false,
+            protection: None,
             safeguards: vec![Safeguard {
                 rule: crate::core::safeguard::Rule::read(
                     crate::core::safeguard::policy("allowed-regions").unwrap(),
@@ -169,6 +178,7 @@ prod = "apac-banking-prod"
             secrets: BTreeMap::new(),
             passthrough: false,
             short: false,
+            protection: None,
             safeguards: vec![],
             not_enforced: vec![],
         };

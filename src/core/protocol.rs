@@ -4,6 +4,7 @@
 //! `brokerctl` say so instead of misunderstanding each other.
 
 mod agreement;
+mod approving;
 mod explanation;
 mod keeping;
 mod logins;
@@ -28,6 +29,7 @@ use super::name::{App, KeysName, ProfileName, SecretName, Stage};
 use super::wanted::Wanted;
 
 pub use agreement::Agreement;
+pub use approving::{ApprovalOverview, ApprovalQuestion, ApprovalStatus, ApprovalSubject, Approved};
 pub use explanation::{AffectedProcess, Explanation, Narrowed, Permission, Verdict};
 pub use keeping::{Forgotten, KeychainItem, LockReply, Refreshed};
 pub use logins::{LoggedIn, LoginPage, LoginStatus, LoginTarget, MfaTaken};
@@ -127,6 +129,33 @@ pub enum Request {
         path: PathBuf,
         /// The project's too.
         everywhere: bool,
+    },
+    /// The approvals, and what waits for one.
+    Approvals,
+    /// What the asking process may be asked to approve.
+    ApprovalQuestions {
+        /// Uses of this application only.
+        app: Option<App>,
+        /// Of this stage only; with the application, also one that nobody waits for yet.
+        stage: Option<Stage>,
+        /// Edits of the catalog rather than uses.
+        catalog: bool,
+    },
+    /// Approve something, by what the person at the asking process's terminal typed.
+    Approve {
+        /// What [`ApprovalQuestion`] calls it.
+        id: String,
+        /// The last four digits of its account.
+        digits: String,
+        /// For how many seconds.
+        seconds: Option<u64>,
+    },
+    /// Take approvals back.
+    RevokeApprovals {
+        /// Of this application; of all without one.
+        app: Option<App>,
+        /// Of this stage; of all without one.
+        stage: Option<Stage>,
     },
     /// The running processes that the catalog in force now gives nothing, and an earlier one gave a profile.
     Affected,
@@ -312,6 +341,22 @@ pub enum Reply {
     Pinned(Box<Pinned>),
     /// To [`Request::Unpin`].
     Unpinned(Box<Unpinned>),
+    /// To [`Request::Approvals`].
+    Approvals(Box<ApprovalOverview>),
+    /// To [`Request::ApprovalQuestions`].
+    ApprovalQuestions {
+        /// What may be approved, what was asked for last first.
+        questions: Vec<ApprovalQuestion>,
+    },
+    /// To [`Request::Approve`].
+    Approved(Box<Approved>),
+    /// To [`Request::RevokeApprovals`].
+    ApprovalsRevoked {
+        /// Those that were there.
+        revoked: Vec<ApprovalStatus>,
+        /// The daemon's clock.
+        now: Timestamp,
+    },
     /// To [`Request::Affected`], in the order of their numbers.
     Affected {
         /// The processes.

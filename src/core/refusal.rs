@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::caller::Unidentified;
+use super::catalog::Approve;
 use super::issue::IssueError;
 use super::name::{App, ProfileName, Stage};
 use super::pins::Reach;
@@ -144,6 +145,34 @@ pub enum Refusal {
         /// What breaks it.
         why: String,
     },
+    /// The profile is protected, and nobody has approved this use of it.
+    #[error("{}; profile {profile} is protected, and this use of it is not approved{}", .fallback.clone().unwrap_or_else(|| format!("{app}.{stage} has profile {profile}")), .trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default())]
+    NeedsApproval {
+        /// The application.
+        app: App,
+        /// The stage.
+        stage: Stage,
+        /// The profile.
+        profile: ProfileName,
+        /// How it is approved.
+        approve: Approve,
+        /// The sentence that must be said when the stage did not match.
+        fallback: Option<String>,
+        /// What keeps it from being approved, if something does.
+        trouble: Option<String>,
+    },
+    /// An edit of the catalog takes protection away, and nobody has approved that.
+    #[error("an edit of the catalog loosens what protects profile {profile}, and that is not approved: {}", .what.join("; "))]
+    Loosened {
+        /// The profile that was protected.
+        profile: ProfileName,
+        /// How the edit is approved.
+        approve: Approve,
+        /// What is taken away.
+        what: Vec<String>,
+        /// What keeps it from being approved, if something does.
+        trouble: Option<String>,
+    },
     /// The profile's sessions are too short for a metadata service.
     #[error(
         "sessions of profile {profile} are short, and AWS SDKs take what a metadata service gives to be valid for longer than it is"
@@ -273,6 +302,23 @@ impl Refusal {
             Self::NoAccessRole { profile } => format!("add [profiles.{profile}.access_role] to the catalog"),
             Self::NotEnforced { .. } => "take it out of the profile if it may be used without".to_owned(),
             Self::Withheld { policy, .. } => format!("brokerctl safeguard explain {policy}"),
+            Self::NeedsApproval { trouble: Some(_), profile, .. } => format!(
+                "log in to a desktop that shows notifications, or protect [profiles.{profile}] by approve = \"terminal\""
+            ),
+            Self::NeedsApproval { approve: Approve::Desktop, app, stage, .. } => {
+                format!("approve it in the notification; brokerctl approve {app} {stage} shows it again")
+            }
+            Self::NeedsApproval { app, stage, .. } => {
+                format!("brokerctl approve {app} {stage}   (yourself, in a terminal)")
+            }
+            Self::Loosened { trouble: Some(why), .. } => format!("{why}; or take the edit back"),
+            Self::Loosened { approve: Approve::Desktop, .. } => {
+                "approve it in the notification, which brokerctl approve --catalog shows again, or take the edit back"
+                    .to_owned()
+            }
+            Self::Loosened { .. } => {
+                "brokerctl approve --catalog   (yourself, in a terminal), or take the edit back".to_owned()
+            }
             Self::Short { .. } => {
                 "credential_process = brokerctl credential-process in ~/.aws/config, or brokerctl exec"
                     .to_owned()
@@ -297,6 +343,7 @@ impl Refusal {
         match self {
             Self::Issue { why } => why.needs_login() || matches!(why, IssueError::Locked { .. }),
             Self::Secret { why } => why.needs_login(),
+            Self::NeedsApproval { .. } | Self::Loosened { .. } => true,
             _ => false,
         }
     }
@@ -338,6 +385,46 @@ mod tests {
             why: "not allowed yet".into(),
         };
         assert_eq!(refusal.hint().unwrap(), "brokerctl allow '/home/a/my shop/serverless.yml'");
+    }
+
+    #[test]
+    fn what_is_not_approved_is_said_with_what_to_type() {
+        let refusal = |approve, fallback: Option<&str>, trouble: Option<&str>| Refusal::NeedsApproval {
+            app: App::parse("shop").unwrap(),
+            stage: Stage::parse("prdo").unwrap(),
+            profile: ProfileName::parse("live").unwrap(),
+            approve,
+            fallback: fallback.map(Into::into),
+            trouble: trouble.map(Into::into),
+        };
+        let fallback = "stage prdo is not configured on shop: default profile live (did you mean prod?)";
+        for (refusal, sentence, hint) in [
+            (
+                refusal(Approve::Terminal, None, None),
+                "shop.prdo has profile live; profile live is protected, and this use of it is not approved",
+                "brokerctl approve shop prdo   (yourself, in a terminal)",
+            ),
+            (
+                refusal(Approve::Terminal, Some(fallback), None),
+                "stage prdo is not configured on shop: default profile live (did you mean prod?); profile live is \
+                 protected, and this use of it is not approved",
+                "brokerctl approve shop prdo   (yourself, in a terminal)",
+            ),
+            (
+                refusal(Approve::Desktop, None, None),
+                "shop.prdo has profile live; profile live is protected, and this use of it is not approved",
+                "approve it in the notification; brokerctl approve shop prdo shows it again",
+            ),
+            (
+                refusal(Approve::Desktop, None, Some("no session bus")),
+                "shop.prdo has profile live; profile live is protected, and this use of it is not approved: no \
+                 session bus",
+                "log in to a desktop that shows notifications, or protect [profiles.live] by approve = \"terminal\"",
+            ),
+        ] {
+            assert_eq!((refusal.to_string().as_str(), refusal.hint().as_deref()), (sentence, Some(hint)));
+            assert!(refusal.needs_person() && refusal.class() == RefusalClass::Denied);
+        }
     }
 
     #[test]

@@ -117,6 +117,7 @@ pub(super) fn paths() -> Result<(), Failure> {
         ("allowed", directories.allow_file()),
         ("pins", directories.pins_file()),
         ("tokens", directories.tokens_file()),
+        ("guarded", directories.protections_file()),
         ("audit", directories.audit_file()),
         ("locked", directories.locked_file()),
         ("control", directories.control_socket()),

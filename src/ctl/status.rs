@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::failure::Failure;
-use super::{explanation, paint, pins};
+use super::{approvals, explanation, paint, pins};
 use crate::core::aws_clock::skew_sentence;
 use crate::core::decision::Matched;
 use crate::core::duration::format_duration;
@@ -103,6 +103,10 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     if !status.pins.is_empty() {
         writeln!(out)?;
         pins::print(&mut out, &status.pins, status.now)?;
+    }
+    if let Some(overview) = status.approvals.as_ref().filter(|overview| !overview.is_empty()) {
+        writeln!(out)?;
+        approvals::print(&mut out, overview)?;
     }
     if let Some(here) = &status.here {
         writeln!(out)?;

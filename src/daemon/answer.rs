@@ -236,7 +236,9 @@ impl Answerer {
         match &asking.outcome.result {
             Ok(decision) => {
                 // The name needs no session; waiting here gives the credential request a second of its own.
-                if decision.unserved(way, &clock::local_now()).is_none() {
+                if decision.unserved(way, &clock::local_now()).is_none()
+                    && self.broker.gate(decision).await.is_ok()
+                {
                     let _ = self.broker.session(decision, PATIENCE).await;
                 }
                 text(decision.role_name())

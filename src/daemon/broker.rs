@@ -32,6 +32,7 @@ use crate::edges::state_file::{StateFile, StateFileError};
 use crate::edges::sts::Issuer;
 use crate::edges::{clock, random, repository, user};
 
+use super::approvals::Approvals;
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
 use super::discovery::Discovery;
@@ -108,6 +109,7 @@ pub struct Broker {
     pub(super) catalogs: Catalogs,
     pub(super) permissions: Permissions,
     pub(super) pins: Pins,
+    pub(super) approvals: Approvals,
     pub(super) tokens: Tokens,
     pub(super) federation: Federation,
     pub(super) sessions: Sessions,
@@ -180,6 +182,7 @@ impl Broker {
             tokens: Tokens::read(&parts.directories)?,
             federation: Federation::from_environment(),
             pins: Pins::read(parts.directories.pins_file())?,
+            approvals: Approvals::read(parts.directories.protections_file())?,
             refusals: Refusals::default(),
             audit: AuditLog::open(parts.directories.audit_file(), parts.config.audit)?,
             tokenless: Tokenless::default(),
@@ -240,18 +243,23 @@ impl Broker {
         if let Ok(decision) = &self.decide(process, Question::default()).await.outcome.result
             && decision.unserved(Way::Imds, &clock::local_now()).is_none()
         {
-            self.sessions.begin(self.request(decision), decision);
+            self.begin(decision).await;
         }
     }
 
     /// Begins to ask for what will be served in a moment.
-    pub(super) fn begin(&self, decision: &Arc<Decision>) {
-        self.sessions.begin(self.request(decision), decision);
+    pub(super) async fn begin(&self, decision: &Arc<Decision>) {
+        if self.gate(decision).await.is_ok() {
+            self.sessions.begin(self.request(decision), decision);
+        }
     }
 
     /// Begins to ask for what was decided before anybody needs it.
-    pub(super) fn prefetch_for(&self, asking: &Asking) {
-        if let Ok(decision) = &asking.outcome.result {
+    pub(super) async fn prefetch_for(&self, asking: &Asking) {
+        if let Ok(decision) = &asking.outcome.result
+            && decision.withheld(&clock::local_now()).is_none()
+            && self.gate(decision).await.is_ok()
+        {
             self.sessions.begin_ahead(self.request(decision), decision);
         }
     }
@@ -274,7 +282,9 @@ impl Broker {
             let project = AllowedProject { config: recent.config.clone(), ..project.clone() };
             let (outcome, _) = self.plain_outcome(&project, Some(&recent.stage)).await;
             let Ok(decision) = outcome.result else { continue };
-            if decision.unserved(Way::Imds, &clock::local_now()).is_some() {
+            if decision.unserved(Way::Imds, &clock::local_now()).is_some()
+                || self.gate(&decision).await.is_err()
+            {
                 continue;
             }
             let source = decision.access_role.source.clone();
@@ -302,7 +312,7 @@ impl Broker {
             }
         };
         let session = match decision.unserved(way, &clock::local_now()) {
-            None => self.still_wanted(decision, patience).await,
+            None => self.still_wanted(asking, decision, patience).await,
             Some(refusal) => Err(refusal),
         };
         match session {
@@ -322,8 +332,7 @@ impl Broker {
                 Ok((decision.clone(), session))
             }
             Err(refusal) => {
-                let record = Record::failure(clock::now(), way, caller, decision, refusal.clone());
-                self.record(record.with_token(asking.token.clone()));
+                self.refuse_decided(way, asking, decision, &refusal);
                 Err(refusal)
             }
         }
@@ -332,9 +341,11 @@ impl Broker {
     /// The session of a decision, if the decision still holds when it comes: meanwhile the user may have said no.
     async fn still_wanted(
         &self,
+        asking: &Asking,
         decision: &Arc<Decision>,
         patience: Duration,
     ) -> Result<Arc<Session>, Refusal> {
+        self.permit(asking, decision).await?;
         self.keeper.first_answer().await;
         if let Some(session) = self.sessions.begin(self.request(decision), decision) {
             return Ok(session);
@@ -342,9 +353,16 @@ impl Broker {
         let session = self.session(decision, patience).await?;
         let catalog = self.catalogs.current().await;
         match decision.ended(catalog.as_deref().map_err(String::as_str), &self.permissions.current()) {
-            None => Ok(session),
+            None => self.gate(decision).await.map(|_| session),
             Some(why) => Err(Refusal::Ended { why }),
         }
+    }
+
+    /// Counts and writes down that what was decided for a caller is not carried out.
+    pub(super) fn refuse_decided(&self, way: Way, asking: &Asking, decision: &Decision, refusal: &Refusal) {
+        let caller = asking.caller.clone();
+        let record = Record::failure(clock::now(), way, caller, decision, refusal.clone());
+        self.record(record.with_token(asking.token.clone()));
     }
 
     /// Counts and writes down that a caller gets nothing.

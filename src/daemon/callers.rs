@@ -204,6 +204,21 @@ impl Callers {
         }
     }
 
+    /// Ends kept decisions, whatever the catalog says.
+    pub(super) fn end(&self, which: impl Fn(&Decision) -> bool, why: &str) {
+        let mut table = self.lock();
+        let mut ended = Vec::new();
+        for (key, kept) in &mut table.kept {
+            if kept.outcome.result.as_ref().is_ok_and(|decision| which(decision)) {
+                kept.outcome = ended_outcome(&kept.outcome, why.to_owned());
+                ended.push(kept.record(key));
+            }
+        }
+        for record in &ended {
+            self.write_down(&table, record);
+        }
+    }
+
     /// Writes a decision of the table down. Where that cannot be, or has been done often enough, all are.
     fn write_down(&self, table: &Table, record: &KeptDecision) {
         const SMALLEST: usize = 1024;
@@ -388,13 +403,17 @@ fn reviewed(outcome: &Arc<Outcome>, catalog: Result<&Catalog, &str>, allowed: &A
     let Ok(decision) = &outcome.result else { return outcome.clone() };
     match decision.ended(catalog, allowed) {
         None => outcome.clone(),
-        Some(why) => Arc::new(Outcome {
-            app: outcome.app.clone(),
-            stage: outcome.stage.clone(),
-            result: Err(Refusal::Ended { why }),
-            reasons: outcome.reasons.clone(),
-        }),
+        Some(why) => ended_outcome(outcome, why),
     }
+}
+
+fn ended_outcome(outcome: &Outcome, why: String) -> Arc<Outcome> {
+    Arc::new(Outcome {
+        app: outcome.app.clone(),
+        stage: outcome.stage.clone(),
+        result: Err(Refusal::Ended { why }),
+        reasons: outcome.reasons.clone(),
+    })
 }
 
 /// What decisions depend on, as it is now.

@@ -71,6 +71,11 @@ impl Catalogs {
         }
     }
 
+    /// The catalog that was in force when the file was last looked at.
+    pub(super) fn known(&self) -> InForce {
+        self.lock().catalog.clone()
+    }
+
     /// Sees to it that the file is read again, even if it looks unchanged.
     pub(super) fn doubt(&self) {
         self.lock().seen = Seen::Unknown;

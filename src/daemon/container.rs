@@ -84,7 +84,7 @@ impl Container<'_> {
             _ => broker.decision_of(&token).await.map(Arc::new),
         };
         if let Ok(decision) = &decided {
-            broker.begin(decision);
+            broker.begin(decision).await;
         }
         let mut asking = self.user(Some(&token)).await;
         if decided.is_ok()

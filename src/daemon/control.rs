@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::core::allowed::AllowedProject;
+use crate::core::approval::Use;
 use crate::core::audit::Way;
 use crate::core::caller::ProcessId;
 use crate::core::catalog::Source;
@@ -33,7 +34,6 @@ use crate::edges::{clock, repository, trust};
 
 use super::Broker;
 use super::callers::{Asking, Question};
-use super::report::explain;
 use super::run::Surface;
 
 /// A request must come within this time.
@@ -92,6 +92,11 @@ impl Failure {
     /// The same, with what holds in spite of it.
     pub(super) fn but(self, holds: &str) -> Self {
         Self { message: format!("{holds}: {}", self.message), ..self }
+    }
+
+    /// One that a person can mend, by an approval.
+    pub(super) fn for_person(message: String, hint: &str) -> Self {
+        Self { message, hint: Some(hint.to_owned()), needs_person: true }
     }
 }
 
@@ -194,7 +199,7 @@ impl Control {
             Request::Safeguards { path, stage } => self.safeguards(known(asker)?, path, stage).await,
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
             Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,
-            Request::Deny { path } => self.deny(&path).await,
+            Request::Deny { path } => self.deny(asker, &path).await,
             Request::Stages { path } => {
                 Ok(Reply::Stages(self.broker.stage_choices(known(asker)?, path).await?))
             }
@@ -206,6 +211,26 @@ impl Control {
             }
             Request::Unpin { path, everywhere } => {
                 Ok(Reply::Unpinned(Box::new(self.broker.unpin(known(asker)?, path, everywhere).await?)))
+            }
+            Request::Approvals => Ok(Reply::Approvals(Box::new(self.broker.approval_overview().await))),
+            Request::ApprovalQuestions { app, stage, catalog } => {
+                let asker = known(asker)?;
+                let questions =
+                    self.broker.approval_questions(asker, app.as_ref(), stage.as_ref(), catalog).await?;
+                Ok(Reply::ApprovalQuestions { questions })
+            }
+            Request::Approve { id, digits, seconds } => {
+                let length = seconds.map(Duration::from_secs);
+                let approved = self.broker.approve(known(asker)?, &id, &digits, length).await?;
+                Ok(Reply::Approved(Box::new(approved)))
+            }
+            Request::RevokeApprovals { app, stage } => {
+                let which = move |of: &Use| {
+                    app.as_ref().is_none_or(|app| of.app == *app)
+                        && stage.as_ref().is_none_or(|stage| of.stage == *stage)
+                };
+                let revoked = self.broker.revoke_approvals(asker, which).await?;
+                Ok(Reply::ApprovalsRevoked { revoked, now: clock::now() })
             }
             Request::Affected => Ok(Reply::Affected {
                 processes: self.broker.affected().await,
@@ -297,7 +322,7 @@ impl Control {
             None => known(asker)?,
         };
         let question = Question { asked: None, directory: path, imagined_stage: stage };
-        Ok(Reply::Why(Box::new(explain(&self.broker.decide(process, question).await))))
+        Ok(Reply::Why(Box::new(self.broker.explain(&self.broker.decide(process, question).await).await)))
     }
 
     /// The safeguards of the stage that a Serverless CLI in a project would deploy.
@@ -335,8 +360,8 @@ impl Control {
 
         let question = Question { directory: Some(file.directory().to_owned()), ..Question::default() };
         let asking = broker.decide(asker, question).await;
-        broker.prefetch_for(&asking);
-        let decision = explain(&asking);
+        broker.prefetch_for(&asking).await;
+        let decision = broker.explain(&asking).await;
         Ok(Reply::Allowed(Box::new(Permission { config: file.config, app, org, worktrees, decision })))
     }
 
@@ -409,7 +434,7 @@ impl Control {
         })
     }
 
-    async fn deny(&self, path: &Path) -> Result<Reply, Failure> {
+    async fn deny(&self, asker: Option<ProcessId>, path: &Path) -> Result<Reply, Failure> {
         let broker = &self.broker;
         let allowed = broker.permissions.current();
         // The file may be gone by now: an entry of that very path, or of that directory, counts too.
@@ -425,6 +450,8 @@ impl Control {
             .deny(config.clone(), place)
             .await?
             .ok_or_else(|| Failure::new(format!("{} is not allowed anyway", config.display()), None))?;
+        // Whoever says yes to the project again has not approved anything by that.
+        broker.revoke_approvals(asker, |of| of.config == removed.config).await?;
         self.surface.permissions_changed();
         tracing::info!(app = %removed.app, config = %removed.config.display(), "denied");
         let now = broker.sessions.clock().now();

@@ -270,6 +270,8 @@ impl Broker {
         if let Ok(catalog) = self.catalogs.current().await {
             cache.sessions.retain(|session| catalog.has_role(&session.request.access_role));
             cache.secrets.retain(|secret| is_listed(&catalog, &secret.address));
+            // A restart asks again whoever has to approve.
+            cache.sessions.retain(|session| catalog.protection_of(&session.request.access_role).is_none());
         }
         self.logins.restore(cache.logins);
         tracing::info!(sessions = cache.sessions.len(), "sessions taken over from the keychain");
@@ -301,6 +303,10 @@ impl Broker {
             clock,
             secrets: self.secrets.kept(),
         };
+        if let Ok(catalog) = self.catalogs.known() {
+            // The next daemon would not serve them: it asks whoever has to approve.
+            cache.sessions.retain(|session| catalog.protection_of(&session.request.access_role).is_none());
+        }
         cache.forget_ended(aws.now());
         match vault.write(cache.to_bytes(aws.now()), patience).await {
             Ok(()) => {
@@ -331,6 +337,8 @@ impl Broker {
     pub(super) async fn forget_kept(&self, what: What) -> Forgotten {
         let _turn = self.keeper.turn.lock().await;
         self.sessions.clear();
+        self.logins.clear();
+        self.secrets.clear();
         let forgotten = keychain::forget(&self.keeper.chosen, self.directories.state(), what).await;
         let mut state = self.keeper.lock();
         // What it held is gone, and nothing of it is to be taken over or written again.

@@ -60,6 +60,7 @@ impl Broker {
         let now = clock::now();
         // Before anything else: what follows may have to wait for a disk.
         self.sessions.shut(self.sessions.locked().unwrap_or(now));
+        self.secrets.clear();
         let lock = self.lock_file.change(move |locked| locked.lock(by, now)).await;
         let trouble = self.keep_now(PATIENCE).await;
         let lock = lock.map_err(|failure| failure.but("it is locked until brokerd ends, and no longer"))?;
@@ -85,6 +86,7 @@ impl Broker {
     pub(super) async fn refresh(&self, process: ProcessId, wanted: &Wanted) -> Result<Reply, Failure> {
         let Named { asking, .. } = self.decide_named(process, wanted).await?;
         let decision = asking.outcome.result.as_ref().map_err(|refusal| Failure::from(refusal.clone()))?;
+        self.permit(&asking, decision).await?;
         let (before, outcome) = self.sessions.refresh(self.request(decision), decision, FOR_A_PERSON).await;
         let named = |session: &Session| {
             (session.credentials.access_key_id().to_owned(), session.credentials.expires())

@@ -15,7 +15,6 @@ use crate::edges::{clock, peer, project_file};
 use super::Broker;
 use super::callers::{Asking, Question};
 use super::control::Failure;
-use super::report::explain;
 
 impl Broker {
     /// Pins a stage for what is started in the asker's terminal, or in the project at `path`, from now on.
@@ -60,13 +59,13 @@ impl Broker {
         tracing::info!(app = %pin.app, stage = %pin.stage, until = %pin.until, place = ?pin.place, "pinned");
 
         let asking = self.new_process(asker, path).await;
-        self.prefetch_for(&asking);
+        self.prefetch_for(&asking).await;
         let sessions = self.observer.sessions(asker);
         let mut notes = self.before(asker, &sessions, &pin, &wanted.config);
         if asking.outcome.stage.as_ref() != Some(&pin.stage) {
             notes.extend(wanted.fallback.clone());
         }
-        Ok(Pinned { pin: status(&pin, &sessions), now, decision: explain(&asking), notes })
+        Ok(Pinned { pin: status(&pin, &sessions), now, decision: self.explain(&asking).await, notes })
     }
 
     /// Takes back the asker's terminal's pin for the application of the project at `path`; the project's too if
@@ -98,7 +97,7 @@ impl Broker {
         let left = left.iter().filter(|pin| pin.app == app && Some(&pin.place) == project.as_ref());
         Ok(Unpinned {
             pins: removed.iter().map(|pin| status(pin, &sessions)).collect(),
-            decision: explain(&self.new_process(asker, path).await),
+            decision: self.explain(&self.new_process(asker, path).await).await,
             notes: left.map(still_pinned).collect(),
             app,
         })

@@ -39,9 +39,10 @@ impl Broker {
         }
         let (search, found) = self.discovery.status(self.permissions.current()).await;
         let here = match asker {
-            Some(process) => Some(explain(&self.decide(process, Question::default()).await)),
+            Some(process) => Some(self.explain(&self.decide(process, Question::default()).await).await),
             None => None,
         };
+        let locked = *self.lock_now();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -62,12 +63,13 @@ impl Broker {
             },
             keychain: self.keeper.status().await,
             logins: self.login_status(),
-            locked: *self.lock_now(),
+            locked,
             clock_ahead: self.sessions.clock().ahead(),
             projects,
             search,
             found,
             pins: self.pins_of(asker),
+            approvals: Some(Box::new(self.approval_overview().await)),
             here,
             sts_calls: self.sessions.calls(),
             issues: self.issued(),
@@ -79,6 +81,7 @@ impl Broker {
                 .chain(self.discovery.faults())
                 .chain(self.permissions.fault())
                 .chain(self.callers.trouble())
+                .chain(self.approvals.trouble())
                 .collect(),
         }
     }
@@ -87,7 +90,7 @@ impl Broker {
     async fn project(&self, project: &AllowedProject) -> Vec<ProjectStatus> {
         let (outcome, stale) = self.plain_outcome(project, None).await;
         let mut shown: HashSet<_> = outcome.result.iter().map(|decision| decision.role_name()).collect();
-        let mut rows = vec![self.row(project, &outcome)];
+        let mut rows = vec![self.row(project, &outcome).await];
         rows[0].notes.extend(stale.map(|fault| format!("its last good reading counts: {fault}")));
         let (catalog, allowed) = (self.catalogs.current().await, self.permissions.current());
         let catalog = catalog.as_deref().map_err(String::as_str);
@@ -99,7 +102,7 @@ impl Broker {
                     result: Ok(decision),
                     reasons: Vec::new(),
                 };
-                rows.push(self.row(project, &outcome));
+                rows.push(self.row(project, &outcome).await);
             }
         }
         rows
@@ -142,7 +145,7 @@ impl Broker {
         (decide(&inquiry, catalog.as_deref().map_err(String::as_str)), reading.stale.clone())
     }
 
-    fn row(&self, project: &AllowedProject, outcome: &Outcome) -> ProjectStatus {
+    async fn row(&self, project: &AllowedProject, outcome: &Outcome) -> ProjectStatus {
         let mut row = ProjectStatus {
             config: project.config.clone(),
             app: project.app.clone(),
@@ -160,7 +163,19 @@ impl Broker {
             hint: None,
         };
         match &outcome.result {
-            Ok(decision) => self.fill(&mut row, decision),
+            Ok(decision) => {
+                self.fill(&mut row, decision);
+                match self.gate(decision).await {
+                    Ok(None) => {}
+                    Ok(Some(approval)) => {
+                        row.notes.push(format!("approved {} until {}", approval.approve, approval.until));
+                    }
+                    Err(refusal) => {
+                        row.error = Some(refusal.to_string());
+                        row.hint = refusal.hint();
+                    }
+                }
+            }
             Err(refusal) => {
                 row.error = Some(refusal.to_string());
                 row.hint = refusal.hint();

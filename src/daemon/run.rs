@@ -152,6 +152,7 @@ pub async fn run_within(
     if broker.config.lock_on_screen_lock {
         work.spawn(heed_screen(broker.clone(), surface.clone(), stop.clone()));
     }
+    work.spawn(broker.clone().ask_by_notifications(stop.clone()));
     broker.watch_processes();
     let ahead = (broker.clone(), stop.clone());
     work.spawn(async move { ahead.1.run_until_cancelled(ahead.0.prefetch_recent()).await });

@@ -16,6 +16,7 @@ use crate::core::audit::{Record, Way};
 use crate::core::catalog::{DEFAULT_TTL, SecretSource};
 use crate::core::config::Config;
 use crate::core::decision::Decision;
+use crate::core::issue::IssueError;
 use crate::core::moment::Timestamp;
 use crate::core::name::{Region, SecretName};
 use crate::core::nearest::nearest;
@@ -193,6 +194,14 @@ struct Served {
 }
 
 impl Broker {
+    /// Nothing is handed out while brokerd is locked, nor of a protected profile that nobody approved.
+    async fn secrets_permitted(&self, asking: &Asking, decision: &Arc<Decision>) -> Result<(), Refusal> {
+        if let Some(since) = self.sessions.locked() {
+            return Err(IssueError::Locked { since }.into());
+        }
+        self.permit(asking, decision).await
+    }
+
     /// Hands out what is picked of a decision's secrets, or says why not; both are written down, without any value.
     /// Nothing is handed out that credentials would not be handed out for.
     async fn serve_secrets(
@@ -206,6 +215,10 @@ impl Broker {
     ) -> Result<Vec<Result<Served, SecretError>>, Refusal> {
         let names: Vec<String> = picks.iter().map(|pick| pick.called.clone()).collect();
         if let Some(refusal) = decision.unserved(way, &clock::local_now()) {
+            self.no_secrets(way, asking, decision, names, &refusal);
+            return Err(refusal);
+        }
+        if let Err(refusal) = self.secrets_permitted(asking, decision).await {
             self.no_secrets(way, asking, decision, names, &refusal);
             return Err(refusal);
         }
@@ -223,6 +236,10 @@ impl Broker {
             decision.ended(catalog.as_deref().map_err(String::as_str), &self.permissions.current())
         {
             let refusal = Refusal::Ended { why };
+            self.no_secrets(way, asking, decision, names, &refusal);
+            return Err(refusal);
+        }
+        if let Err(refusal) = self.secrets_permitted(asking, decision).await {
             self.no_secrets(way, asking, decision, names, &refusal);
             return Err(refusal);
         }

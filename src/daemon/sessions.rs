@@ -386,9 +386,14 @@ impl Sessions {
 
     /// Drops every session whose role no profile of the catalog has any more.
     pub(super) fn retain(&self, catalog: &Catalog) {
+        self.retain_those(|request, _| catalog.has_role(&request.access_role));
+    }
+
+    /// Drops every session but those; each is looked at with the decision that it was last asked for with.
+    pub(super) fn retain_those(&self, those: impl Fn(&SessionRequest, Option<&Decision>) -> bool) {
         let mut table = self.lock();
         let before = table.slots.len();
-        table.slots.retain(|request, _| catalog.has_role(&request.access_role));
+        table.slots.retain(|request, slot| those(request, slot.decision.as_deref()));
         if table.slots.len() < before {
             self.changed.notify_one();
         }
@@ -578,10 +583,12 @@ impl Sessions {
             let mut table = self.lock();
             let slot = table.slots.get_mut(request)?;
             let is_used = slot.last_used.is_some_and(|used| used.after(self.idle_after) > self.clock.now());
+            // Of a protected profile STS is asked only when somebody asks who may: its approval may be over by now.
+            let protected = slot.decision.as_ref().is_some_and(|of| of.profile.protection.is_some());
             // Whoever uses it failed to renew it just now.
             let failing = slot.failing.as_ref().map(|failing| failing.until);
             match failing.map(|until| until.saturating_duration_since(Instant::now())) {
-                _ if !is_used => return None,
+                _ if !is_used || protected => return None,
                 Some(wait) if !wait.is_zero() => return Some(wait),
                 _ => self.fly(request, slot, Urgency::Ahead),
             }

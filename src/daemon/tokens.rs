@@ -153,9 +153,23 @@ impl Tokens {
 
     /// Ends what is no longer what was decided, for good.
     pub(super) async fn review(&self, catalog: Result<&Catalog, &str>, allowed: &AllowList) {
+        self.end_where(|token| match token.decision(catalog, allowed) {
+            Err(Refusal::TokenEnded { why, .. }) => Some(why),
+            _ => None,
+        })
+        .await;
+    }
+
+    /// Ends tokens, whatever the catalog says.
+    pub(super) async fn end(&self, which: impl Fn(&ContainerToken) -> bool, why: &str) {
+        self.end_where(|token| which(token).then(|| why.to_owned())).await;
+    }
+
+    /// Ends those for which there is a reason.
+    async fn end_where(&self, reason: impl Fn(&ContainerToken) -> Option<String>) {
         let mut ended = HashMap::new();
         for token in self.lock().list.iter_mut().filter(|token| token.ended.is_none()) {
-            if let Err(Refusal::TokenEnded { why, .. }) = token.decision(catalog, allowed) {
+            if let Some(why) = reason(token) {
                 tracing::info!(id = %token.id, why, "a token has ended");
                 token.ended = Some(why.clone());
                 ended.insert(token.id.clone(), why);

@@ -171,6 +171,7 @@ async fn read(broker: &Arc<Broker>, changes: Option<&Changes>) {
     if let Ok(catalog) = catalog {
         broker.sessions.retain(&catalog);
         broker.secrets.retain(&catalog);
+        broker.review_approvals(&catalog).await;
     }
     let mut readings = JoinSet::new();
     let changes = changes.filter(|changes| !changes.unknown);

@@ -59,6 +59,10 @@ impl Broker {
                     return Err(refusal.into());
                 }
                 let decision = decision.clone();
+                if let Err(refusal) = self.permit(&asking, &decision).await {
+                    self.refuse_decided(way, &asking, &decision, &refusal);
+                    return Err(refusal.into());
+                }
                 Ok((asking, decision, is_own))
             }
             Err(refusal) => {
@@ -103,7 +107,7 @@ impl Broker {
                 now: clock::now(),
             }
         } else {
-            self.prefetch_for(&asking);
+            self.prefetch_for(&asking).await;
             let life = TokenLife::Process { process, boot: self.tokens.boot().to_owned() };
             let made = Made::new();
             let file = self.tokens.write_file(&made).await?;
@@ -138,7 +142,7 @@ impl Broker {
             .transpose()
             .map_err(|error| Failure::new(error.to_string(), None))?;
         let (asking, decision, _) = self.granted(Way::Container, process, wanted).await?;
-        self.prefetch_for(&asking);
+        self.prefetch_for(&asking).await;
         let life = if persist { TokenLife::Kept } else { TokenLife::Daemon };
         let until = length.map(|length| clock::now().after(length));
         let made = Made::new();

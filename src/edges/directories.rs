@@ -95,6 +95,11 @@ impl Directories {
         self.state.join("pins.json")
     }
 
+    /// What protects the profiles, as it was when nobody had to approve it or somebody had.
+    pub fn protections_file(&self) -> PathBuf {
+        self.state.join("protections.json")
+    }
+
     /// The audit log.
     pub fn audit_file(&self) -> PathBuf {
         self.state.join("audit.jsonl")

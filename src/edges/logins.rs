@@ -136,6 +136,13 @@ impl Logins {
         self.0.changed.notify_one();
     }
 
+    /// Drops every token and every MFA session.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        state.tokens.clear();
+        state.mfa.clear();
+    }
+
     /// Notes that a request waits for the code of a device.
     pub fn wait_for(&self, serial: &MfaSerial, request: &SessionRequest) {
         self.lock().waiting.insert(serial.clone(), request.clone());

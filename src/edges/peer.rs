@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsFd;
 
+use crate::core::approval::approver::{Approver, Lineage};
 use crate::core::caller::{Ancestor, Caller, DirectoryId, Image, ProcessId, Unidentified};
 use crate::core::relay::relay;
 use holder::{Holder, Holders};
@@ -201,6 +202,23 @@ impl Observer {
     /// The leaders of the sessions that a process and its ancestors are in, the nearest first, each once.
     pub fn sessions(&self, id: ProcessId) -> Vec<ProcessId> {
         sessions(std::iter::successors(Some(id), |child| self.parent(*child)).take(DEEPEST_LINE))
+    }
+
+    /// A process with those that started it, as they are looked at for an approval.
+    pub fn lineage(&self, id: ProcessId) -> Lineage {
+        let line = std::iter::successors(Some(id), |child| self.parent(*child)).take(DEEPEST_LINE);
+        Lineage { line: line.collect(), session: session(id) }
+    }
+
+    /// A process that would approve. What it is is read before it is looked at whether it is there still.
+    pub fn approver(&self, id: ProcessId) -> Option<Approver> {
+        let lineage = self.lineage(id);
+        let approver = Approver {
+            processes: lineage.line.iter().map(|process| process::read(*process)).collect(),
+            has_terminal: process::terminal(id.pid).is_some(),
+            lineage,
+        };
+        is_alive(id).then_some(approver)
     }
 
     /// The line above a process. An ancestor that hides itself stays in it: its command line can be read.

@@ -110,6 +110,8 @@ pub(super) mod tests {
     use super::super::disk::crash;
     use super::*;
     use crate::core::allowed::AllowList;
+    use crate::core::approval::guarded::Guarded;
+    use crate::core::catalog::Catalog;
     use crate::core::locked::{Locked, LockedBy};
     use crate::core::moment::Timestamp;
     use crate::core::name::Stage;
@@ -164,6 +166,14 @@ pub(super) mod tests {
         let pin = r#"{"place":{"project":"/shop/serverless.yml"},"app":"shop","stage":"prod","since":"2026-01-01T00:00:00Z","until":"2026-01-01T01:00:00Z","boot":"b","from":1}"#;
         let list = |pins: &str| PinList::parse(&format!(r#"{{"form":1,"pins":[{pins}]}}"#)).unwrap();
         survives("pins.json", [&list(pin), &list("")]);
+    }
+
+    #[test]
+    fn so_it_is_for_what_protects_the_profiles() {
+        let text = "[profiles.p]\nprotected = true\naccess_role = { role_arn = \"arn:aws:iam::111111111111:role/r\" }\n";
+        let mut guarded = Guarded::default();
+        guarded.settle(&Catalog::parse(Path::new("c"), text).unwrap(), &|_| false);
+        survives("protections.json", [&guarded, &Guarded::default()]);
     }
 
     #[test]

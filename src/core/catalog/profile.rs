@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AccessRole, Enforce, Safeguard, Secret, access_role, safeguard};
-use crate::core::duration::parse_duration;
+use super::{AccessRole, Enforce, Protection, Safeguard, Secret, access_role, protection, safeguard};
 use crate::core::name::{ProfileName, SecretName};
 use crate::core::session_policy::{Partition, with_denials};
 use crate::core::table::{Findings, Table, Value};
@@ -11,9 +10,6 @@ use crate::core::table::{Findings, Table, Value};
 /// The keys of a profile.
 pub(super) const KEYS: [&str; 8] =
     ["description", "access_role", "secrets", "passthrough", "safeguards", "protected", "short", "deploy"];
-
-/// The keys of `protected`, where it is a table.
-pub(super) const PROTECTED_KEYS: [&str; 2] = ["approve", "for"];
 
 /// A deployment profile of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +27,12 @@ pub struct Profile {
     /// Whether its sessions last less than an hour, 15 minutes at least. They are not served over IMDS, whose
     /// clients take what they get to be valid for longer than it is.
     pub short: bool,
+    /// Whether a person has to approve its use, and how.
+    pub protection: Option<Protection>,
     /// Its safeguards in the order of the file.
     pub safeguards: Vec<Safeguard>,
-    /// What the profile asks for and this version does not enforce, such as `protected`. Unless it is empty the profile must be refused (fail closed): serving it would drop a protection that its author counts on.
+    /// What the profile asks for and this version does not enforce, such as `deploy`. Unless it is empty the profile must
+    /// be refused (fail closed): serving it would drop a protection that its author counts on.
     pub not_enforced: Vec<String>,
 }
 
@@ -44,10 +43,11 @@ impl Profile {
         let table = value.table(findings)?;
         table.only(&KEYS, findings);
         let mut not_enforced = Vec::new();
-        let protected = table.get("protected").is_some_and(|value| is_protected(value, findings));
+        let protection = table.get("protected").and_then(|value| protection::read(value, findings));
+        let by_mfa = protection.is_some_and(|protection| !protection.approve.is_enforced());
         let short = table.boolean("short", findings) == Some(true);
         let deploy = table.get("deploy").and_then(|value| value.filled(findings)).is_some();
-        for (set, key) in [(protected, "protected"), (deploy, "deploy")] {
+        for (set, key) in [(by_mfa, "protected: approve = \"mfa\""), (deploy, "deploy")] {
             not_enforced.extend(set.then(|| key.to_owned()));
         }
         let mut access_role =
@@ -63,6 +63,7 @@ impl Profile {
             secrets,
             passthrough,
             short,
+            protection,
             safeguards,
             not_enforced,
         })
@@ -109,20 +110,6 @@ fn read_secrets(table: Table<'_>, findings: &mut Findings<'_>) -> BTreeMap<Secre
     secrets
 }
 
-/// Whether `protected` asks for approval: `true`, or a table that says how and for how long.
-fn is_protected(value: Value<'_>, findings: &mut Findings<'_>) -> bool {
-    if let Some(table) = value.as_table() {
-        table.only(&PROTECTED_KEYS, findings);
-        table.get("approve").and_then(|value| value.filled(findings));
-        table.parsed("for", parse_duration, findings);
-        return true;
-    }
-    value.as_bool().unwrap_or_else(|| {
-        value.mistyped("true, false or a table with approve and for", None, findings);
-        false
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,10 +121,10 @@ mod tests {
     fn tells_what_it_does_not_enforce() {
         let role = "[profiles.p.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
         for (lines, expected) in [
-            ("protected = true\nshort = true\ndeploy = \"x\"", vec!["protected", "deploy"]),
+            ("protected = true\nshort = true\ndeploy = \"x\"", vec!["deploy"]),
             ("protected = false\nshort = false", vec![]),
-            ("protected = {}", vec!["protected"]),
-            ("protected = { approve = \"mfa\", for = \"1h\" }", vec!["protected"]),
+            ("protected = {}", vec![]),
+            ("protected = { approve = \"mfa\", for = \"1h\" }", vec!["protected: approve = \"mfa\""]),
             (&format!("{role}mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\""), vec![]),
             (
                 "safeguards = [{ policy = \"require-dlq\" }, { policy = \"allowed-stages\", config = [\"dev\"], enforce = \"issue\" }]",

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{access_role, application, profile, safeguard, secret};
+use super::{Approve, access_role, application, profile, protection, safeguard, secret};
 use crate::core::safeguard::POLICIES;
 
 /// A name: see `core::name`.
@@ -44,9 +44,12 @@ pub fn schema() -> Json {
 
 fn profile() -> Json {
     let protected = table(
-        &profile::PROTECTED_KEYS,
+        &protection::KEYS,
         &[],
-        vec![("approve", filled("How it is approved.")), ("for", duration("How long an approval holds."))],
+        vec![
+            ("approve", said("How it is approved.", json!({ "enum": Approve::WORDS.map(|(word, _)| word) }))),
+            ("for", duration("How long an approval holds at most: 1s to 24h.")),
+        ],
     );
     table(
         &profile::KEYS,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Explanation, LoginStatus, PinStatus};
+use super::{ApprovalOverview, Explanation, LoginStatus, PinStatus};
 use crate::core::decision::Matched;
 use crate::core::fault::Fault;
 use crate::core::keychain::Keychain;
@@ -56,6 +56,9 @@ pub struct Status {
     /// The pins that count.
     #[serde(default)]
     pub pins: Vec<PinStatus>,
+    /// The approvals that hold, and what waits for one.
+    #[serde(default)]
+    pub approvals: Option<Box<ApprovalOverview>>,
     /// What happens in the directory of the asking process.
     pub here: Option<Explanation>,
     /// Since the start: sessions asked of STS.

@@ -11,7 +11,7 @@ use crate::core::moment::Timestamp;
 use crate::core::protocol::{AffectedProcess, Reply, Request};
 use crate::ctl::failure::{Failure, Kind};
 use crate::ctl::keeping::still_usable;
-use crate::ctl::{client, paint};
+use crate::ctl::{approvals, client, paint};
 use crate::edges::catalog_file::{CatalogFile, CatalogFileError};
 use crate::edges::directories::Directories;
 
@@ -42,7 +42,8 @@ pub(super) fn carry_out(wanted: &Edit, how: How) -> Result<(), Failure> {
     show(&path, file.text(), &text)?;
     let done = if file.exists() { "changed" } else { "made" };
     writeln!(anstream::stdout(), "{} {}", paint::good(done), path.display())?;
-    tell_affected()
+    tell_affected()?;
+    tell_loosened()
 }
 
 /// Shows a change line by line.
@@ -78,6 +79,18 @@ fn tell_affected() -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Says what of the change waits for an approval.
+fn tell_loosened() -> Result<(), Failure> {
+    // What keeps the daemon from answering was said just now.
+    let request = Request::ApprovalQuestions { app: None, stage: None, catalog: true };
+    let Ok(Reply::ApprovalQuestions { questions }) = client::ask(&request) else { return Ok(()) };
+    let mut out = anstream::stdout().lock();
+    for question in &questions {
+        approvals::print_question(&mut out, question)?;
+    }
+    Ok(())
 }
 
 fn print_affected(processes: &[AffectedProcess], until: Option<Timestamp>) -> Result<(), Failure> {

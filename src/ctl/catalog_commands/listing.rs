@@ -25,6 +25,7 @@ struct ShownProfile<'a> {
     access_role: Option<ShownRole<'a>>,
     secrets: BTreeMap<&'a str, String>,
     short: bool,
+    protected: Option<String>,
     safeguards: Vec<&'a str>,
     not_enforced: &'a [String],
     used_by: Vec<ShownUse>,
@@ -94,6 +95,7 @@ pub(super) fn profile(name: &ProfileName, json: bool) -> Result<(), Failure> {
     }
     let short = "its sessions are not served over the metadata endpoint".to_owned();
     facts.extend(shown.short.then_some(("short", short)));
+    facts.extend(shown.protected.clone().map(|how| ("protected", how)));
     facts.extend(shown.secrets.iter().map(|(name, source)| ("secret", format!("{name} from {source}"))));
     facts.extend(shown.safeguards.iter().map(|policy| ("safeguard", (*policy).to_owned())));
     facts.extend(
@@ -199,6 +201,7 @@ fn shown<'a>(catalog: &Catalog, profile: &'a Profile) -> ShownProfile<'a> {
             .map(|(name, secret)| (name.as_str(), secret.source.place()))
             .collect(),
         short: profile.short,
+        protected: profile.protection.map(|protection| protection.to_string()),
         safeguards: profile.safeguards.iter().map(Safeguard::policy).collect(),
         not_enforced: &profile.not_enforced,
         used_by: uses_of(catalog, &profile.name)

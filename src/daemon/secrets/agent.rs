@@ -79,7 +79,8 @@ impl Answerer {
         // What `exec --static` put into the environment is where clients of the Lambda extension look.
         let asking = self.decided(self.found().await).await;
         let decision = asking.outcome.result.as_ref().ok()?;
-        let session = broker.sessions.begin(&broker.request(decision), decision)?;
+        broker.gate(decision).await.ok()?;
+        let session = broker.sessions.begin(broker.request(decision), decision)?;
         let is_own: bool = session.credentials.reveal().session_token.as_bytes().ct_eq(token).into();
         is_own.then_some(asking)
     }

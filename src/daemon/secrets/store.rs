@@ -259,6 +259,12 @@ impl Store {
         }
     }
 
+    /// Drops every value.
+    pub(in crate::daemon) fn clear(&self) {
+        self.lock().clear();
+        self.changed.notify_one();
+    }
+
     /// Drops what the keychain held under a name.
     pub(super) fn forget(&self, profile: &ProfileName, name: &SecretName) {
         self.lock()

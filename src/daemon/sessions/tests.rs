@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::core::catalog::AccessRole;
+use crate::core::catalog::{AccessRole, Profile, Protection};
 use crate::core::decision::Matched;
 use crate::core::name::{App, RoleArn, SessionName, Stage};
 use crate::core::session::RequestOnce;
@@ -274,6 +274,21 @@ async fn a_session_in_use_is_renewed_at_about_half_its_life_and_another_forgotte
     tokio::time::sleep(Duration::from_hours(2)).await;
     assert!(!slot("left") && !slot("used"));
     assert_eq!(sts.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_of_a_protected_profile_is_renewed_only_by_whoever_may_ask() {
+    let sts = HeldBack::new(HOUR);
+    sts.let_go.add_permits(1);
+    let sessions = sessions_of(&sts, IDLE);
+    let open = a_decision();
+    let profile = Profile { protection: Some(Protection::default()), ..Profile::clone(&open.profile) };
+    let protected = Arc::new(Decision { profile: Arc::new(profile), ..Decision::clone(&open) });
+    for (name, decision) in [("open", &open), ("protected", &protected)] {
+        sessions.get(&request(name), Some(decision), LONG).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_mins(31)).await;
+    assert_eq!(sts.calls(), 3, "one of the two");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::super::tests::{EXAMPLE, errors};
-use super::super::{access_role, application, profile, safeguard, secret};
+use super::super::{access_role, application, profile, protection, safeguard, secret};
 use super::*;
 use crate::core::table;
 
@@ -144,6 +144,7 @@ fn the_schema_rejects_what_the_reader_rejects() {
         "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\nvia = []\n",
         "[profiles.dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\nweb_identity_token_file = \"t\"\n",
         "[profiles.dev]\nprotected = { aprove = \"mfa\" }\n",
+        "[profiles.dev]\nprotected = { approve = \"teminal\" }\n",
         "[profiles.dev.secrets]\nS = \"sk_live\"\n",
         "[profiles.dev.secrets]\nS = { ssm = \"a\", env = \"b\" }\n",
         "[profiles.dev.secrets]\nS = { ssm = \"a\", key = \"b\" }\n",
@@ -171,7 +172,7 @@ fn the_keys_are_those_that_the_reader_knows() {
     };
     expect("/properties", &super::super::KEYS);
     expect("/$defs/profile/properties", &profile::KEYS);
-    expect("/$defs/profile/properties/protected/anyOf/1/properties", &profile::PROTECTED_KEYS);
+    expect("/$defs/profile/properties/protected/anyOf/1/properties", &protection::KEYS);
     expect("/$defs/access_role/properties", &access_role::KEYS);
     expect("/$defs/safeguard/properties", &safeguard::KEYS);
     expect("/$defs/application/properties", &application::KEYS);
