@@ -15,6 +15,7 @@ mod disk;
 pub mod federation;
 pub mod harden;
 pub mod https;
+pub mod inclusion;
 pub mod keychain;
 pub mod line_file;
 pub mod listen;

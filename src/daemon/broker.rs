@@ -130,7 +130,7 @@ impl Broker {
                 &parts.directories.decision_file(),
             ),
             observer,
-            projects: Projects::default(),
+            projects: Projects::new(&parts.directories.home),
             catalogs: Catalogs::new(parts.directories.catalog_file()),
             permissions: Permissions::read(parts.directories.allow_file())?,
             sessions: Sessions::new(parts.issuer, parts.config.idle_after),

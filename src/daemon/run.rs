@@ -16,6 +16,7 @@ use super::places::Places;
 use super::{Broker, Limits, control, settings};
 use crate::core::moment::Timestamp;
 use crate::core::protocol::EndpointSocket;
+use crate::core::serverless::Inputs;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::watch::{Watch, WatchError};
 use crate::edges::{clock, harden, listen, project_file, supervisor};
@@ -199,7 +200,7 @@ async fn read_all(broker: &Broker) {
     }
     for project in allowed.iter() {
         if let Some(file) = project_file::at(&project.config) {
-            let _ = broker.projects.read(&file).await;
+            let _ = broker.projects.read(&file, &Inputs::default()).await;
         }
     }
 }

@@ -38,40 +38,63 @@ impl Stamp {
 /// How long a file must have been left alone: an editor that truncates and writes takes less.
 const SETTLED: Duration = Duration::from_millis(20);
 
+/// How often a file is looked at that never rests; it is then read as it is.
+const ATTEMPTS: usize = 10;
+
 /// Reads a file once nobody has written to it for a moment, and checks that nobody did meanwhile. A half-written
 /// catalog may be a valid one with half of its safeguards. A file that never rests is read as it is.
 ///
 /// More than `limit` bytes are an error of kind `FileTooLarge`; what is no regular file, of kind `InvalidInput`.
 pub async fn read(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
-    const ATTEMPTS: usize = 10;
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let mut file = open(path)?;
-        let before = file.metadata()?;
-        if !before.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
-        let age = before.modified().ok().and_then(|moment| SystemTime::now().duration_since(moment).ok());
-        if attempt < ATTEMPTS
-            && let Some(wait) = age.and_then(|age| SETTLED.checked_sub(age)).filter(|wait| !wait.is_zero())
-        {
-            tokio::time::sleep(wait).await;
-            continue;
-        }
-        let mut content = Vec::new();
-        file.by_ref().take(limit + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > limit {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("it has more than {limit} bytes"),
-            ));
-        }
-        let stamp = Stamp::from(&file.metadata()?);
-        if attempt >= ATTEMPTS || (stamp == Stamp::from(&before) && Stamp::of(path) == Some(stamp)) {
-            return Ok((stamp, content));
+        match try_read(path, limit, attempt >= ATTEMPTS)? {
+            Attempt::Read(stamp, content) => return Ok((stamp, content)),
+            Attempt::Later(wait) => tokio::time::sleep(wait).await,
         }
     }
+}
+
+/// The same for a thread that may wait.
+pub fn read_blocking(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match try_read(path, limit, attempt >= ATTEMPTS)? {
+            Attempt::Read(stamp, content) => return Ok((stamp, content)),
+            Attempt::Later(wait) => std::thread::sleep(wait),
+        }
+    }
+}
+
+/// What came of one look at a file.
+enum Attempt {
+    Read(Stamp, Vec<u8>),
+    /// Somebody may be writing; look again after this time.
+    Later(Duration),
+}
+
+fn try_read(path: &Path, limit: u64, is_last: bool) -> io::Result<Attempt> {
+    let mut file = open(path)?;
+    let before = file.metadata()?;
+    if !before.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let age = before.modified().ok().and_then(|moment| SystemTime::now().duration_since(moment).ok());
+    if !is_last
+        && let Some(wait) = age.and_then(|age| SETTLED.checked_sub(age)).filter(|wait| !wait.is_zero())
+    {
+        return Ok(Attempt::Later(wait));
+    }
+    let mut content = Vec::new();
+    file.by_ref().take(limit + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")));
+    }
+    let stamp = Stamp::from(&file.metadata()?);
+    let rested = stamp == Stamp::from(&before) && Stamp::of(path) == Some(stamp);
+    Ok(if is_last || rested { Attempt::Read(stamp, content) } else { Attempt::Later(Duration::ZERO) })
 }
 
 /// Opens for reading, without waiting for somebody to write into a pipe of that name.
