@@ -223,8 +223,8 @@ fn included_document(path: &Path, bounds: Bounds<'_>) -> Result<Option<Document>
     let bytes = if is_program(path) {
         Vec::new()
     } else {
-        let read = settled::read_blocking(&real, MAX_BYTES as u64);
-        read.map_err(|error| Found::Refused(format!("{}: {error}", path.display())))?.1
+        let content = settled::read_blocking(&real, MAX_BYTES as u64);
+        content.map_err(|error| Found::Refused(format!("{}: {error}", path.display())))?.1
     };
     Document::parse(path, &bytes).map(Some).map_err(broken)
 }

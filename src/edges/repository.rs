@@ -39,8 +39,8 @@ pub fn head(directory: &Path) -> (Option<(Option<String>, String)>, Vec<PathBuf>
     let loose = fs::read_to_string(common.join(reference)).map(|commit| commit.trim().to_owned());
     let commit = loose.ok().or_else(|| {
         let packed = fs::read_to_string(common.join("packed-refs")).ok()?;
-        let line = packed.lines().find(|line| line.split(' ').nth(1) == Some(reference))?;
-        line.split(' ').next().map(str::to_owned)
+        let entry = packed.lines().find(|entry| entry.split(' ').nth(1) == Some(reference))?;
+        entry.split(' ').next().map(str::to_owned)
     });
     let branch = reference.strip_prefix("refs/heads/").map(str::to_owned);
     (commit.filter(|commit| is_commit(commit)).map(|commit| (branch, commit)), looked_at)

@@ -289,7 +289,7 @@ impl<'a> Resolver<'a> {
         };
         let name = source_name(call, round);
         match (call.kind.as_str(), address.as_deref()) {
-            ("opt", Some(option)) => self.option(option),
+            ("opt", Some(option)) => Ok(self.option(option)),
             ("env", Some(variable)) if !variable.is_empty() => self.environment(variable),
             ("self", None | Some("")) => self.walk(&[], &mut Reached::default()),
             ("self", Some(path)) => self.walk(&path.split('.').collect::<Vec<_>>(), &mut Reached::default()),

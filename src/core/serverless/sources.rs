@@ -40,12 +40,12 @@ pub(super) fn to_bool(name: &str, param: Option<&Content>) -> Result<Content, Re
 
 impl Resolver<'_> {
     /// `opt:…`: an option of the command line.
-    pub(super) fn option(&self, name: &str) -> Result<Content, Reason> {
-        Ok(match self.inputs.options.get(name).map(String::as_str) {
+    pub(super) fn option(&self, name: &str) -> Content {
+        match self.inputs.options.get(name).map(String::as_str) {
             None | Some("") => Content::Null,
             Some("true") => Content::Bool(true),
             Some(value) => Content::text(value),
-        })
+        }
     }
 
     /// `env:…`: the environment, else what a `.env` file adds to it.
