@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use brokerd::core::found::Summary;
 use brokerd::core::serverless::Document;
 use brokerd::edges::project_search::{Progress, search};
-use brokerd::edges::settled::{self, Stamp};
-use brokerd::edges::sources::Sources;
+use brokerd::edges::settled;
+use brokerd::edges::source::Source;
 use brokerd::edges::watch::{Wanted, Watch};
 
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
@@ -90,15 +90,10 @@ fn read(bencher: divan::Bencher<'_, '_>, projects: usize) {
 /// Whether readings of one file each still hold.
 #[divan::bench(args = SIZES, sample_count = 5, sample_size = 1)]
 fn validate(bencher: divan::Bencher<'_, '_>, projects: usize) {
-    let sources = configs(&tree(projects)).into_iter().map(|config| {
-        let mut sources = Sources::default();
-        sources.add(&config, Stamp::of(&config));
-        sources
-    });
-    let sources: Vec<_> = sources.collect();
+    let sources: Vec<_> = configs(&tree(projects)).into_iter().map(Source::now).collect();
     bencher
         .counter(divan::counter::ItemsCount::new(projects))
-        .bench(|| assert!(sources.iter().all(Sources::are_unchanged)));
+        .bench(|| assert!(sources.iter().all(Source::is_current)));
 }
 
 /// A watch on every place.

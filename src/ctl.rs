@@ -14,6 +14,7 @@ mod env;
 mod exec;
 mod explanation;
 mod failure;
+mod inspect;
 mod keeping;
 mod listeners;
 mod login;
@@ -89,10 +90,15 @@ enum Command {
         /// The application, for a configuration that names none
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
+        /// The stage, for a configuration that does not tell it: one that is a program, or that asks AWS
+        #[arg(long, value_name = "STAGE", value_parser = Stage::parse)]
+        stage: Option<Stage>,
         /// Every worktree of its Git repository too
         #[arg(long)]
         worktrees: bool,
     },
+    /// Show how configurations are read: application, stage, region, and where each is from; needs no daemon
+    Inspect(inspect::Inspect),
     /// Take back what `allow` gave; running processes get nothing from then on
     Deny {
         /// The project's directory or configuration file
@@ -176,7 +182,8 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Status { json, wait } => commands::status(json, wait),
         Command::Why { last: true, json, .. } => commands::last_refusals(json),
         Command::Why { path, stage, pid, json, .. } => commands::why(path, stage, pid, json),
-        Command::Allow { path, app, worktrees } => commands::allow(&path, app, worktrees),
+        Command::Allow { path, app, stage, worktrees } => commands::allow(&path, app, stage, worktrees),
+        Command::Inspect(inspect) => inspect.run(),
         Command::Deny { path } => commands::deny(&path),
         Command::Use { clear: true, everywhere, .. } => pins::unpin(everywhere),
         Command::Use { stage, length, everywhere, .. } => pins::pin(stage, length, everywhere),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lasting::Lasting;
 use super::moment::Timestamp;
-use super::name::{App, Org};
+use super::name::{App, Org, Stage};
 
 /// Where a configuration lies in a Git repository: the same in each of its worktrees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct AllowedProject {
     /// Whether the user named the application because the file names none.
     #[serde(default)]
     pub named: bool,
+    /// The stage that the user named, for where the file does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// The organisation it had then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<Org>,
@@ -97,6 +100,7 @@ mod tests {
             leads_to: None,
             app: App::parse("shop").unwrap(),
             named: false,
+            stage: None,
             org: None,
             worktrees,
             since: Timestamp(0),

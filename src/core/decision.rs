@@ -19,7 +19,7 @@ use super::refusal::Refusal;
 use super::safeguard::Issue;
 use super::serverless::{Document, Finding, Inputs};
 use super::session::RequestOnce;
-use super::stage::{Cli, StageInquiry, stage};
+use super::stage::{Cli, StageInquiry, inputs, stage};
 
 /// Where every version of the framework deploys to if no region is named.
 pub const DEFAULT_REGION: &str = "us-east-1";
@@ -54,6 +54,13 @@ pub struct Inquiry<'a> {
     pub pins: PinInquiry<'a>,
     /// The stage in the role name that the caller asks for, if it asks by name.
     pub asked: Option<&'a Stage>,
+}
+
+impl Inquiry<'_> {
+    /// What the variables of the configuration may look at.
+    pub fn inputs(&self) -> Inputs {
+        inputs(self.cli, self.environment)
+    }
 }
 
 /// How a profile was found.
@@ -247,9 +254,9 @@ fn steps(
         config: project.config.to_owned(),
         why: format!("the file cannot be read, and no earlier reading is known: {fault}"),
     })?;
-    let inputs = inputs(inquiry);
-    check_identity(inquiry, document, record, &inputs)?;
-    trail.say("application", format!("it is {}, allowed since {}", record.app, record.since));
+    let inputs = inquiry.inputs();
+    let from = check_identity(inquiry, document, record, &inputs)?;
+    trail.say("application", format!("it is {}, allowed since {}: {from}", record.app, record.since));
 
     let stage_inquiry = StageInquiry {
         document,
@@ -257,6 +264,7 @@ fn steps(
         environment: inquiry.environment,
         pin: inquiry.pins.find(&record.app, project.config),
         asked: inquiry.asked,
+        named: record.stage.as_ref(),
     };
     let (stage, stage_source) = stage(&stage_inquiry)?;
     trail.stage = Some(stage.clone());
@@ -295,16 +303,6 @@ fn steps(
     })
 }
 
-/// What variables may look at: the CLI's options and environment where there is a CLI, else the caller's
-/// environment. An environment that cannot be read counts as empty here; the stage rule refuses it.
-fn inputs(inquiry: &Inquiry<'_>) -> Inputs {
-    let (options, environment) = match inquiry.cli {
-        Cli::Serverless(invocation, environment) => (invocation.options.clone(), environment),
-        Cli::None | Cli::Unreadable(_) => (BTreeMap::new(), inquiry.environment),
-    };
-    Inputs { options, environment: environment.cloned().unwrap_or_default() }
-}
-
 /// The application and organisation must be those that the user said yes to; `--app` and `--org` of the
 /// command line count as a change.
 fn check_identity(
@@ -312,11 +310,11 @@ fn check_identity(
     document: &Document,
     record: &AllowedProject,
     inputs: &Inputs,
-) -> Result<(), Refusal> {
+) -> Result<String, Refusal> {
     let config = inquiry.project.config;
     let changed = |why: String| Refusal::NotAllowed { config: config.to_owned(), why };
-    match (document.app(inputs), record.named) {
-        (Finding::Known(known), _) if known.value == record.app.as_str() => {}
+    let from = match (document.app(inputs), record.named) {
+        (Finding::Known(known), _) if known.value == record.app.as_str() => format!("named {}", known.origin),
         (Finding::Known(known), _) => {
             return Err(changed(format!(
                 "{} was allowed as application {}, and is now \"{}\"",
@@ -325,7 +323,16 @@ fn check_identity(
                 known.value
             )));
         }
-        (Finding::Absent | Finding::Unknown(_), true) => {}
+        (Finding::Absent, true) => "named with `brokerctl allow --app`".to_owned(),
+        (Finding::Unknown(_), true) if document.is_program() => {
+            "named with `brokerctl allow --app`, since the file is a program, which is never run".to_owned()
+        }
+        (Finding::Unknown(unknown), true) => {
+            format!(
+                "named with `brokerctl allow --app`, since the file does not tell it ({})",
+                unknown.reason
+            )
+        }
         (Finding::Absent, false) => {
             return Err(changed(format!(
                 "{} was allowed as application {}, and names none now",
@@ -336,7 +343,7 @@ fn check_identity(
         (Finding::Unknown(unknown), false) => {
             return Err(Refusal::UnknownApp { config: config.to_owned(), why: unknown.reason });
         }
-    }
+    };
     let org = org(document, inputs).map_err(|why| Refusal::UnknownApp {
         config: config.to_owned(),
         why: format!("its organisation: {why}"),
@@ -368,12 +375,14 @@ fn check_identity(
             config.display()
         )));
     }
-    Ok(())
+    Ok(from)
 }
 
-/// The organisation that a configuration names; the error says why it cannot be told.
+/// The organisation that a configuration names; the error says why it cannot be told. A program's is not asked for:
+/// whoever named its application answers for the file.
 pub fn org(document: &Document, inputs: &Inputs) -> Result<Option<Org>, String> {
     match document.org(inputs) {
+        Finding::Unknown(_) if document.is_program() => Ok(None),
         Finding::Absent => Ok(None),
         Finding::Known(known) => Org::parse(&known.value).map(Some).map_err(|error| error.to_string()),
         Finding::Unknown(unknown) => Err(unknown.reason),
@@ -480,8 +489,8 @@ fn region(
         Cli::None | Cli::Unreadable(_) => None,
     };
     let (text, from) = match (option, document.region(inputs)) {
-        (Some(option), _) => (option.to_owned(), "--region"),
-        (None, Finding::Known(known)) => (known.value, "provider.region"),
+        (Some(option), _) => (option.to_owned(), "--region".to_owned()),
+        (None, Finding::Known(known)) => (known.value, format!("provider.region {}", known.origin)),
         (None, Finding::Unknown(unknown)) => {
             let why = format!("provider.region cannot be resolved: {}", unknown.reason);
             trail.say("region", why.clone());

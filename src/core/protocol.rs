@@ -99,6 +99,9 @@ pub enum Request {
         path: PathBuf,
         /// The application, for a file that names none.
         app: Option<String>,
+        /// The stage, for a file that does not tell it.
+        #[serde(default)]
+        stage: Option<Stage>,
         /// Whether every worktree of its repository is allowed with it.
         worktrees: bool,
     },

@@ -12,6 +12,8 @@ pub struct Invocation {
     pub process: Option<ProcessId>,
     /// The options of its command line by their long names.
     pub options: Options,
+    /// What it was given as `--param NAME=VALUE`, which may stand there several times.
+    pub parameters: Options,
 }
 
 /// Options by long name; a flag without a value is `true`.
@@ -31,7 +33,14 @@ pub enum Recognised {
 impl Invocation {
     /// An imagined CLI that was given `--stage`.
     pub fn imagined(stage: &str) -> Self {
-        Self { process: None, options: Options::from([("stage".to_owned(), stage.to_owned())]) }
+        let options = Options::from([("stage".to_owned(), stage.to_owned())]);
+        Self { process: None, options, parameters: Options::new() }
+    }
+
+    /// A CLI with these arguments after its script. The error says why they cannot be read for certain.
+    pub fn of_arguments(arguments: &[String]) -> Result<Self, String> {
+        let (options, parameters) = options(arguments)?;
+        Ok(Self { process: None, options, parameters })
     }
 
     /// An option's value.
@@ -74,8 +83,8 @@ pub fn recognise(process: &Process, real_path: &dyn Fn(&Path) -> Option<PathBuf>
             Script::Other => return Recognised::Other,
         }
     };
-    match options(own) {
-        Ok(options) => Recognised::Serverless(Invocation { process: Some(process.id), options }),
+    match Invocation::of_arguments(own) {
+        Ok(invocation) => Recognised::Serverless(Invocation { process: Some(process.id), ..invocation }),
         Err(why) => Recognised::Unreadable(why),
     }
 }
@@ -165,11 +174,15 @@ const DECIDING: [&str; 5] = ["stage", "region", "config", "app", "org"];
 
 /// Reads the arguments after the script. The commands stand first; everything from the first option on is
 /// options and their values, up to `--`.
-fn options(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options::new();
+fn options(arguments: &[String]) -> Result<(Options, Options), String> {
+    let (mut options, mut parameters) = (Options::new(), Options::new());
     let mut rest = arguments.iter().peekable();
     while let Some(argument) = rest.next() {
         if argument == "--" {
+            // Before the first option it is a command to serverless@3 and osls, and the end of options to others.
+            if options.is_empty() && parameters.is_empty() && rest.any(|next| next.starts_with('-')) {
+                return Err("its command line has -- before its first option".to_owned());
+            }
             break;
         }
         let Some((name, attached)) = option_name(argument)? else { continue };
@@ -182,6 +195,11 @@ fn options(arguments: &[String]) -> Result<Options, String> {
         if deciding && value.as_deref().unwrap_or_default().is_empty() {
             return Err(format!("--{name} on its command line has no value"));
         }
+        if name == "param" {
+            let pair = value.as_deref().and_then(|value| value.split_once('='));
+            parameters.extend(pair.map(|(name, value)| (name.to_owned(), value.trim_end().to_owned())));
+            continue;
+        }
         let value = value.unwrap_or_else(|| "true".to_owned());
         match options.get(&name) {
             Some(earlier) if deciding && *earlier != value => {
@@ -190,7 +208,7 @@ fn options(arguments: &[String]) -> Result<Options, String> {
             _ => options.insert(name, value),
         };
     }
-    Ok(options)
+    Ok((options, parameters))
 }
 
 /// The long name of an option and the value attached with `=`; nothing for an argument that is no option.
@@ -306,7 +324,12 @@ mod tests {
             (vec!["deploy", "--force", "-s", "prod", "--param", "a=b"], "prod"),
             (vec!["--stage", "prod", "deploy"], "prod"),
             (vec!["deploy", "--stage", "prod", "--stage", "prod"], "prod"),
-            (vec!["deploy", "--", "--stage", "prod"], "-"),
+            (
+                vec!["deploy", "--", "--stage", "prod"],
+                "unreadable: its command line has -- before its first option",
+            ),
+            (vec!["deploy", "--verbose", "--", "--stage", "prod"], "-"),
+            (vec!["deploy", "--param", "a=b", "--", "--stage", "prod"], "-"),
             (vec!["deploy", "--stagex", "prod"], "-"),
             (vec!["deploy", "stage", "prod"], "-"),
             (vec!["invoke", "--data", "--stage"], "unreadable: --stage on its command line has no value"),

@@ -14,7 +14,7 @@ use super::serverless_cli::Invocation;
 /// The variable that names the stage for tools that have no `--stage`.
 pub const STAGE_VARIABLE: &str = "BROKERD_STAGE";
 /// The stage where nothing names one, as in the Serverless Framework.
-const DEFAULT_STAGE: &str = "dev";
+pub const DEFAULT_STAGE: &str = "dev";
 
 /// Where a stage comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub enum StageSource {
     Pin(Reach, Timestamp),
     /// `provider.stage` of the configuration.
     File(Origin),
+    /// The user named it with `brokerctl allow --stage`, because the configuration does not tell it, for this reason.
+    Named(String),
     /// Nothing names one.
     Default,
     /// The role name that the caller asked for.
@@ -42,15 +44,9 @@ impl fmt::Display for StageSource {
             Self::CommandLine(None) => f.write_str("--stage"),
             Self::Environment => f.write_str(STAGE_VARIABLE),
             Self::Pin(reach, until) => write!(f, "{reach}, until {until}"),
-            Self::File(origin) => {
-                f.write_str("provider.stage")?;
-                if let Some(place) = origin.place {
-                    write!(f, " at {}:{place}", origin.file.display())?;
-                }
-                if !origin.via.is_empty() {
-                    write!(f, ", by {}", origin.via.join(", "))?;
-                }
-                Ok(())
+            Self::File(origin) => write!(f, "provider.stage {origin}"),
+            Self::Named(why) => {
+                write!(f, "named with `brokerctl allow --stage`, since the file does not tell it ({why})")
             }
             Self::Default => f.write_str("the default, since nothing names a stage"),
             Self::RoleName => f.write_str("the role name asked for"),
@@ -82,6 +78,8 @@ pub struct StageInquiry<'a> {
     pub pin: Option<&'a Pin>,
     /// The stage in the role name that the caller asks for, if it asks by name.
     pub asked: Option<&'a Stage>,
+    /// The stage that the user named for a configuration that does not tell it.
+    pub named: Option<&'a Stage>,
 }
 
 /// Applies the rule. Unknown is not absent: whatever names a stage and cannot be read is a refusal.
@@ -105,8 +103,8 @@ fn stage_of_cli(
         (parse(text)?, StageSource::CommandLine(invocation.process))
     } else {
         let environment = environment.ok_or_else(|| unreadable_environment("the Serverless CLI's"))?;
-        let inputs = Inputs { options: invocation.options.clone(), environment: environment.clone() };
-        stage_of_file(inquiry.document, &inputs)?
+        let inputs = inputs(inquiry.cli, Some(environment));
+        stage_of_file(inquiry, &inputs)?
     };
     for variables in [environment, inquiry.environment].into_iter().flatten() {
         if let Some(named) = variables.get(STAGE_VARIABLE).filter(|named| !named.is_empty())
@@ -143,15 +141,32 @@ fn stage_of_other(inquiry: &StageInquiry<'_>) -> Result<(Stage, StageSource), Re
     if let Some(pin) = inquiry.pin {
         return Ok((pin.stage.clone(), StageSource::Pin(pin.place.reach(), pin.until)));
     }
-    let inputs = Inputs { options: BTreeMap::new(), environment: environment.clone() };
-    stage_of_file(inquiry.document, &inputs)
+    stage_of_file(inquiry, &inputs(inquiry.cli, Some(environment)))
 }
 
-fn stage_of_file(document: &Document, inputs: &Inputs) -> Result<(Stage, StageSource), Refusal> {
-    match document.stage(inputs) {
+/// What the variables of a configuration may look at: the CLI's options and environment where there is a CLI, else the
+/// caller's environment. An environment that cannot be read counts as empty; the stage rule refuses it.
+pub fn inputs(cli: Cli<'_>, environment: Option<&BTreeMap<String, String>>) -> Inputs {
+    let owned = |found: Option<&BTreeMap<String, String>>| found.cloned().unwrap_or_default();
+    match cli {
+        Cli::Serverless(invocation, found) => Inputs {
+            options: invocation.options.clone(),
+            parameters: invocation.parameters.clone(),
+            environment: owned(found),
+        },
+        Cli::None | Cli::Unreadable(_) => Inputs { environment: owned(environment), ..Inputs::default() },
+    }
+}
+
+fn stage_of_file(inquiry: &StageInquiry<'_>, inputs: &Inputs) -> Result<(Stage, StageSource), Refusal> {
+    match inquiry.document.stage(inputs) {
         Finding::Known(known) => Ok((parse(&known.value)?, StageSource::File(known.origin))),
         Finding::Absent => Ok((parse(DEFAULT_STAGE)?, StageSource::Default)),
+        // Somebody who said yes to this file said its stage as well, for just this case.
         Finding::Unknown(unknown) => {
+            if let Some(named) = inquiry.named {
+                return Ok((named.clone(), StageSource::Named(unknown.reason)));
+            }
             let place = unknown.origin.place.map(|place| format!(":{place}")).unwrap_or_default();
             Err(Refusal::UnknownStage {
                 why: format!(

@@ -10,6 +10,7 @@ use super::failure::{Failure, Kind};
 use super::keeping::still_usable;
 use super::wanted::WantedOptions;
 use super::{client, explanation, listeners, paint, status as show};
+use crate::core::name::Stage;
 use crate::core::protocol::{Reply, Request};
 use crate::edges::directories::Directories;
 use crate::edges::surroundings::shadows_of;
@@ -55,8 +56,13 @@ pub(super) fn last_refusals(json: bool) -> Result<(), Failure> {
     if json { print_json(&refusals) } else { explanation::print_refusals(&refusals) }
 }
 
-pub(super) fn allow(path: &Path, app: Option<String>, worktrees: bool) -> Result<(), Failure> {
-    let request = Request::Allow { path: absolute(path)?, app, worktrees };
+pub(super) fn allow(
+    path: &Path,
+    app: Option<String>,
+    stage: Option<Stage>,
+    worktrees: bool,
+) -> Result<(), Failure> {
+    let request = Request::Allow { path: absolute(path)?, app, stage, worktrees };
     let Reply::Allowed(permission) = client::ask(&request)? else { return Err(unexpected()) };
     let Reply::Status(status) = client::ask(&Request::Status)? else { return Err(unexpected()) };
     show::print_shadows(&shadows_of(&status.endpoints))?;

@@ -163,7 +163,7 @@ impl Broker {
                 &parts.directories.decision_file(),
             ),
             observer,
-            projects: Projects::default(),
+            projects: Projects::new(&parts.directories.home),
             discovery: Discovery::new(
                 parts.config.projects.iter().map(|root| root.directory(&parts.directories.home)).collect(),
             ),

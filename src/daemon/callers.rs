@@ -293,7 +293,7 @@ impl Callers {
             return self.still_holds(&key, kept, state).await;
         }
         let reading = if state.allowed.find(&gathered.file.config, gathered.place.as_ref()).is_some() {
-            state.projects.read(&gathered.file).await
+            state.projects.read(&gathered.file, &gathered.inputs()).await
         } else {
             // Nobody said yes to this file, so no decision needs to know what it says.
             state.discovery.noticed(&gathered.file);

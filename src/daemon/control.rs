@@ -20,7 +20,7 @@ use crate::core::decision::{self, Decision};
 use crate::core::keychain::Item;
 use crate::core::locked::LockedBy;
 use crate::core::long_term_keys::LongTermKeys;
-use crate::core::name::{App, KeysName};
+use crate::core::name::{App, KeysName, Stage};
 use crate::core::pins::Reach;
 use crate::core::protocol::{Agreement, Line, MAX_REQUEST, PROTOCOL, Permission, Reply, Request, SecretText};
 use crate::core::refusal::Refusal;
@@ -198,7 +198,10 @@ impl Control {
             Request::Why { path, stage, pid } => self.why(asker, path, stage, pid).await,
             Request::Safeguards { path, stage } => self.safeguards(known(asker)?, path, stage).await,
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
-            Request::Allow { path, app, worktrees } => self.allow(known(asker)?, &path, app, worktrees).await,
+            Request::Allow { path, app, stage, worktrees } => {
+                let named = Named { app, stage };
+                self.allow(known(asker)?, &path, named, worktrees).await
+            }
             Request::Deny { path } => self.deny(asker, &path).await,
             Request::Stages { path } => {
                 Ok(Reply::Stages(self.broker.stage_choices(known(asker)?, path).await?))
@@ -338,7 +341,7 @@ impl Control {
         &self,
         asker: ProcessId,
         path: &Path,
-        app: Option<String>,
+        named: Named,
         worktrees: bool,
     ) -> Result<Reply, Failure> {
         let broker = &self.broker;
@@ -352,7 +355,7 @@ impl Control {
         trust::check(file.real())?;
         let environment = broker.observer.environment(asker).unwrap_or_default();
         let inputs = Inputs { environment, ..Inputs::default() };
-        let project = self.permission(&file, &inputs, app, worktrees).await?;
+        let project = self.permission(&file, &inputs, named, worktrees).await?;
         let (app, org) = (project.app.clone(), project.org.clone());
         broker.permissions.allow(project).await?;
         self.surface.permissions_changed();
@@ -370,14 +373,16 @@ impl Control {
         &self,
         file: &ProjectFile,
         inputs: &Inputs,
-        named: Option<String>,
+        named: Named,
         worktrees: bool,
     ) -> Result<AllowedProject, Failure> {
         let config = file.config.display();
+        let stage = named.stage;
         let named = named
+            .app
             .map(|name| App::parse(&name).map_err(|error| Failure::new(error.to_string(), None)))
             .transpose()?;
-        let document = self.broker.projects.read(file).await;
+        let document = self.broker.projects.read(file, inputs).await;
         // What is allowed is what the file says now, so an older reading does not do.
         let document = match (document.document, document.stale) {
             (Ok(document), None) => document,
@@ -385,6 +390,12 @@ impl Control {
                 return Err(Failure::new(fault.to_string(), fault.hint));
             }
         };
+        if let (Some(stage), false) = (&stage, matches!(document.stage(inputs), Finding::Unknown(_))) {
+            return Err(Failure::new(
+                format!("{config} tells its stage itself, so {stage} would not count"),
+                Some("leave out --stage; brokerctl use pins a stage for a while".to_owned()),
+            ));
+        }
         let (app, named) = match (document.app(inputs), named) {
             (Finding::Known(known), None) => (
                 App::parse(&known.value).map_err(|error| Failure::new(format!("{config}: {error}"), None))?,
@@ -428,6 +439,7 @@ impl Control {
             leads_to: file.leads_to.clone(),
             app,
             named,
+            stage,
             org,
             worktrees,
             since: clock::now(),
@@ -477,6 +489,12 @@ impl Control {
         let document = SecretText::new(credential_process::document(&session.credentials, account));
         Ok(Reply::Credentials { document, note: decision.fallback.clone() })
     }
+}
+
+/// What the user named because a configuration does not tell it.
+struct Named {
+    app: Option<String>,
+    stage: Option<Stage>,
 }
 
 fn known(asker: Option<ProcessId>) -> Result<ProcessId, Failure> {

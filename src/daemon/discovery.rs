@@ -16,13 +16,12 @@ use crate::core::fault::Fault;
 use crate::core::found::Summary;
 use crate::core::moment::Timestamp;
 use crate::core::protocol::{FoundStatus, SearchStatus};
+use crate::core::serverless::{Document, MAX_BYTES};
 use crate::edges::project_file::{self, ProjectFile};
 use crate::edges::project_search::{Progress, search};
 use crate::edges::settled::{self, Stamp};
 use crate::edges::watch::Changes;
 use crate::edges::{clock, repository, trust};
-
-use super::projects::{LARGEST, parse};
 
 /// Projects that no root covers, and that are remembered because a process in them asked.
 const ASKED_AT_MOST: usize = 256;
@@ -436,8 +435,8 @@ fn look(file: ProjectFile) -> (Box<Path>, Found) {
         Err(refusal) => {
             (Stamp::of(real), Summary { fault: Some(refusal.to_string().into()), ..Summary::default() })
         }
-        Ok(()) => match settled::read_now(real, LARGEST) {
-            Ok((stamp, bytes)) => (Some(stamp), Summary::of(parse(real, &bytes).as_ref())),
+        Ok(()) => match settled::read_now(real, MAX_BYTES as u64) {
+            Ok((stamp, bytes)) => (Some(stamp), Summary::of(Document::parse(real, &bytes).as_ref())),
             Err(error) => {
                 let fault = Fault::new(real, None, error.to_string());
                 (Stamp::of(real), Summary::of(Err(&fault)))

@@ -11,9 +11,9 @@ use crate::core::decision::{Inquiry, Project};
 use crate::core::fault::Fault;
 use crate::core::name::Stage;
 use crate::core::refusal::Refusal;
-use crate::core::serverless::Document;
+use crate::core::serverless::{Document, Inputs};
 use crate::core::serverless_cli::{Invocation, Recognised, recognise};
-use crate::core::stage::Cli;
+use crate::core::stage::{self, Cli};
 use crate::edges::peer::{self, DEEPEST_LINE, Observer};
 use crate::edges::project_file::{self, ProjectFile, Search};
 use crate::edges::{repository, trust};
@@ -43,6 +43,21 @@ enum GatheredCli {
 }
 
 impl Gathered {
+    fn cli(&self) -> Cli<'_> {
+        match &self.cli {
+            GatheredCli::None => Cli::None,
+            GatheredCli::Serverless(invocation, environment) => {
+                Cli::Serverless(invocation, environment.as_ref())
+            }
+            GatheredCli::Unreadable(why) => Cli::Unreadable(why),
+        }
+    }
+
+    /// What the variables of its configuration may look at.
+    pub(super) fn inputs(&self) -> Inputs {
+        stage::inputs(self.cli(), self.environment.as_ref())
+    }
+
     pub(super) fn inquiry<'a>(
         &'a self,
         reading: Result<&'a Document, &'a Fault>,
@@ -59,13 +74,7 @@ impl Gathered {
                 place: self.place.as_ref(),
             },
             allowed: &known.allowed,
-            cli: match &self.cli {
-                GatheredCli::None => Cli::None,
-                GatheredCli::Serverless(invocation, environment) => {
-                    Cli::Serverless(invocation, environment.as_ref())
-                }
-                GatheredCli::Unreadable(why) => Cli::Unreadable(why),
-            },
+            cli: self.cli(),
             environment: self.environment.as_ref(),
             pins: known.pins.inquiry(&self.caller.sessions, self.started),
             asked,
@@ -90,8 +99,10 @@ impl Finder<'_> {
     /// The project of a process: a Serverless CLI looks in its own directory only, or at what `--config` names.
     fn project(self, directory: &Path, recognised: &Recognised) -> Search {
         match recognised {
-            Recognised::Serverless(invocation) => file_of_cli(directory, invocation)
-                .map_or_else(|| Search::None(directory.to_owned()), Search::Found),
+            Recognised::Serverless(invocation) => {
+                project_file::of_cli(directory, invocation.option("config"))
+                    .map_or_else(|| Search::None(directory.to_owned()), Search::Found)
+            }
             Recognised::Other | Recognised::Unreadable(_) => self.nearest(directory),
         }
     }
@@ -172,13 +183,6 @@ fn recognised(process: &Process, directory: Option<&Path>) -> Recognised {
         let path = if path.is_absolute() { path.to_owned() } else { directory?.join(path) };
         std::fs::canonicalize(path).ok()
     })
-}
-
-fn file_of_cli(directory: &Path, invocation: &Invocation) -> Option<ProjectFile> {
-    let Some(named) = invocation.option("config") else { return project_file::in_directory(directory) };
-    let path = directory.join(named);
-    let parent = std::fs::canonicalize(path.parent()?).ok()?;
-    project_file::at(&parent.join(path.file_name()?))
 }
 
 /// The nearest Serverless CLI of a caller's line, as far up as the project is the caller's. An ancestor whose

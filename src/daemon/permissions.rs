@@ -175,6 +175,7 @@ mod tests {
             leads_to: None,
             app: App::parse(app).unwrap(),
             named: false,
+            stage: None,
             org: None,
             worktrees: None,
             since: Timestamp(0),

@@ -13,6 +13,8 @@ use crate::core::issue::IssueError;
 use crate::core::name::Stage;
 use crate::core::protocol::{CatalogStatus, Explanation, ImdsV1, Narrowed, ProjectStatus, Status, Verdict};
 use crate::core::refusal::Refusal;
+use crate::core::serverless::Inputs;
+use crate::core::serverless::inclusion::is_program;
 use crate::core::stage::Cli;
 use crate::edges::{clock, project_file, repository, trust};
 
@@ -123,7 +125,7 @@ impl Broker {
         if let Err(refusal) = trust::check(file.real()) {
             return refused(refusal);
         }
-        let reading = self.projects.read(&file).await;
+        let reading = self.projects.read(&file, &Inputs::default()).await;
         let place = repository::place(&file.config);
         let (catalog, allowed) = (self.catalogs.current().await, self.permissions.current());
         let pins = self.pins.now();
@@ -162,6 +164,12 @@ impl Broker {
             error: None,
             hint: None,
         };
+        if is_program(&project.config) {
+            row.notes.push(
+                "its configuration is a program, which is never run: what you named when allowing it counts"
+                    .to_owned(),
+            );
+        }
         match &outcome.result {
             Ok(decision) => {
                 self.fill(&mut row, decision);

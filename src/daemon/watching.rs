@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::allowed::AllowedProject;
 use crate::core::duration::format_duration;
 use crate::core::moment::Timestamp;
+use crate::core::serverless::Inputs;
 use crate::edges::project_file::{self, ProjectFile};
 use crate::edges::watch::{Changes, Coverage, Wanted, Watch};
 use crate::edges::{clock, supervisor};
@@ -185,7 +186,7 @@ async fn read(broker: &Arc<Broker>, changes: Option<&Changes>) {
         }
         let broker = broker.clone();
         readings.spawn(async move {
-            let _ = broker.projects.read(&file).await;
+            let _ = broker.projects.read(&file, &Inputs::default()).await;
         });
     }
     while readings.join_next().await.is_some() {}

@@ -87,6 +87,14 @@ pub fn in_directory(directory: &Path) -> Option<ProjectFile> {
     NAMES.iter().map(|name| directory.join(name)).find_map(|config| at(&config))
 }
 
+/// The configuration of a Serverless CLI in a directory: what its `--config` names, else the directory's own.
+pub fn of_cli(directory: &Path, config: Option<&str>) -> Option<ProjectFile> {
+    let Some(named) = config else { return in_directory(directory) };
+    let path = directory.join(named);
+    let parent = fs::canonicalize(path.parent()?).ok()?;
+    at(&parent.join(path.file_name()?))
+}
+
 /// The configuration at a path whose directory is real; `None` if there is no file.
 pub fn at(config: &Path) -> Option<ProjectFile> {
     let found = fs::symlink_metadata(config).ok()?;

@@ -7,10 +7,48 @@ use crate::core::allowed::RepositoryPlace;
 
 /// The place of a configuration; `None` if it is in no repository, or in one that does not know this worktree.
 pub fn place(config: &Path) -> Option<RepositoryPlace> {
-    let top =
-        config.ancestors().skip(1).find(|directory| fs::symlink_metadata(directory.join(".git")).is_ok())?;
+    let top = top(config.parent()?)?;
     let repository = common_directory(&top.join(".git"))?;
     Some(RepositoryPlace { repository, path: config.strip_prefix(top).ok()?.to_owned() })
+}
+
+/// The top of the worktree that a directory is in.
+pub fn top(directory: &Path) -> Option<&Path> {
+    directory.ancestors().find(|directory| fs::symlink_metadata(directory.join(".git")).is_ok())
+}
+
+/// The branch that is checked out where a directory is, if one is, and its commit, and the files that say so or would.
+/// No head without a repository, or without a commit in it.
+pub fn head(directory: &Path) -> (Option<(Option<String>, String)>, Vec<PathBuf>) {
+    let Some(top) = top(directory) else { return (None, Vec::new()) };
+    let link = top.join(".git");
+    // In a further worktree `.git` is a file that names where its head is.
+    let own = match fs::read_to_string(&link) {
+        Ok(named) => top.join(named.strip_prefix("gitdir:").unwrap_or_default().trim()),
+        Err(_) => link,
+    };
+    let mut looked_at = vec![own.join("HEAD")];
+    let Ok(head) = fs::read_to_string(own.join("HEAD")) else { return (None, looked_at) };
+    let head = head.trim();
+    let Some(reference) = head.strip_prefix("ref: ") else {
+        return (is_commit(head).then(|| (None, head.to_owned())), looked_at);
+    };
+    let common =
+        fs::read_to_string(own.join("commondir")).map_or_else(|_| own.clone(), |path| own.join(path.trim()));
+    looked_at.extend([common.join(reference), common.join("packed-refs")]);
+    let loose = fs::read_to_string(common.join(reference)).map(|commit| commit.trim().to_owned());
+    let commit = loose.ok().or_else(|| {
+        let packed = fs::read_to_string(common.join("packed-refs")).ok()?;
+        let entry = packed.lines().find(|entry| entry.split(' ').nth(1) == Some(reference))?;
+        entry.split(' ').next().map(str::to_owned)
+    });
+    let branch = reference.strip_prefix("refs/heads/").map(str::to_owned);
+    (commit.filter(|commit| is_commit(commit)).map(|commit| (branch, commit)), looked_at)
+}
+
+/// Whether a text is the name of a commit: SHA-1 or SHA-256 in hexadecimal digits.
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The directory that all worktrees of a repository share.
@@ -31,6 +69,27 @@ fn common_directory(git: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_is_what_git_says_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let home = fs::canonicalize(home.path()).unwrap();
+        let git = home.join(".git");
+        fs::create_dir_all(git.join("refs/heads/feature")).unwrap();
+        fs::create_dir_all(home.join("svc")).unwrap();
+        let (one, two) = ("1".repeat(40), "2".repeat(40));
+        let head = || super::head(&home.join("svc")).0;
+        assert_eq!(head(), None);
+        fs::write(git.join("HEAD"), "ref: refs/heads/feature/x\n").unwrap();
+        assert_eq!(head(), None, "nothing is committed yet");
+        fs::write(git.join("packed-refs"), format!("# pack-refs\n{one} refs/heads/feature/x\n")).unwrap();
+        assert_eq!(head(), Some((Some("feature/x".into()), one.clone())));
+        fs::write(git.join("refs/heads/feature/x"), format!("{two}\n")).unwrap();
+        assert_eq!(head(), Some((Some("feature/x".into()), two)));
+        fs::write(git.join("HEAD"), format!("{one}\n")).unwrap();
+        assert_eq!(head(), Some((None, one)));
+        assert!(super::head(&home).1.contains(&git.join("HEAD")));
+    }
 
     #[test]
     fn worktrees_share_a_place_and_forgeries_do_not() {

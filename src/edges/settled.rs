@@ -40,19 +40,29 @@ impl Stamp {
 /// How long a file must have been left alone: an editor that truncates and writes takes less.
 const SETTLED: Duration = Duration::from_millis(20);
 
+/// How often a file is looked at that never rests; it is then read as it is.
+const ATTEMPTS: usize = 10;
+
 /// Whoever changed a file this long ago and has it still open may be halfway through it. For one that was changed
 /// earlier nobody looks for writers.
 const MAY_BE_HALF: Duration = Duration::from_mins(10);
+/// How often a writer is found before the file counts as half-written.
+const LOOKS_FOR_WRITERS: usize = 3;
+
+/// The same as [`read_blocking`], off the thread that asks.
+pub async fn read(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
+    let path = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || read_blocking(&path, limit));
+    reading.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
 
 /// Reads a file once nobody has written to it for a moment, and checks that nobody did meanwhile, and that no process
 /// of this user is about to. A half-written catalog may be a valid one with half of its safeguards. A file that never
-/// rests, and that nobody has open for writing, is read as it is.
+/// rests, and that nobody has open for writing, is read as it is. It may wait: keep it off a serving thread.
 ///
 /// More than `limit` bytes are an error of kind `FileTooLarge`; what is no regular file, of kind `InvalidInput`; what
 /// somebody writes to, of kind `ResourceBusy`: it may become readable without another change.
-pub async fn read(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
-    const ATTEMPTS: usize = 10;
-    const LOOKS_FOR_WRITERS: usize = 3;
+pub fn read_blocking(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
     let (mut attempt, mut looks) = (0, 0);
     loop {
         attempt += 1;
@@ -61,7 +71,7 @@ pub async fn read(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
         if attempt < ATTEMPTS
             && let Some(wait) = age.and_then(|age| SETTLED.checked_sub(age)).filter(|wait| !wait.is_zero())
         {
-            tokio::time::sleep(wait).await;
+            std::thread::sleep(wait);
             continue;
         }
         let (stamp, content) = whole(&mut file, limit)?;
@@ -69,7 +79,7 @@ pub async fn read(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
             continue;
         }
         let may_be_half = age.is_none_or(|age| age < MAY_BE_HALF);
-        let Some(writer) = (if may_be_half { writer_of(before).await } else { None }) else {
+        let Some(writer) = (if may_be_half { writer::of(&before) } else { None }) else {
             return Ok((stamp, content));
         };
         looks += 1;
@@ -77,15 +87,11 @@ pub async fn read(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
             let why = format!("{writer} has it open for writing, so half of it may be missing");
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
         }
-        tokio::time::sleep(SETTLED).await;
+        std::thread::sleep(SETTLED);
     }
 }
 
-async fn writer_of(found: Metadata) -> Option<String> {
-    tokio::task::spawn_blocking(move || writer::of(&found)).await.ok().flatten()
-}
-
-/// Reads a file as it is at this moment, for whoever looks again when it changes. The limit is as in [`read`].
+/// Reads a file as it is at this moment, for whoever looks again when it changes. The limit is as in [`read_blocking`].
 pub fn read_now(path: &Path, limit: u64) -> io::Result<(Stamp, Vec<u8>)> {
     whole(&mut open(path)?.0, limit)
 }

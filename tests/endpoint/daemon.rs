@@ -149,6 +149,7 @@ impl Daemon {
                 leads_to: None,
                 app: App::parse("shop").unwrap(),
                 named: false,
+                stage: None,
                 org: None,
                 worktrees: None,
                 since: Timestamp(0),

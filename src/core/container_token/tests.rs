@@ -18,6 +18,7 @@ fn allowed(app: &str) -> AllowList {
         leads_to: None,
         app: App::parse(app).unwrap(),
         named: false,
+        stage: None,
         org: None,
         worktrees: None,
         since: Timestamp(0),

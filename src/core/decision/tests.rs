@@ -116,6 +116,7 @@ impl Case {
             leads_to: None,
             app: App::parse(self.allowed_as).unwrap(),
             named: self.named,
+            stage: None,
             org: self.allowed_org.map(|org| Org::parse(org).unwrap()),
             worktrees: None,
             since: Timestamp(0),
@@ -123,6 +124,7 @@ impl Case {
         let invocation = self.cli.map(|options| Invocation {
             process: Some(ProcessId { pid: 7, start: 7 }),
             options: variables(options),
+            parameters: BTreeMap::new(),
         });
         let cli_environment = variables(self.cli_environment);
         let environment = self.environment.map(variables);
@@ -487,6 +489,7 @@ fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
         leads_to: Some("/home/ann/real.yml".into()),
         app: App::parse("shop").unwrap(),
         named: false,
+        stage: None,
         org: None,
         worktrees: None,
         since: Timestamp(0),

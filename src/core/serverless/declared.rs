@@ -74,8 +74,9 @@ impl Declared {
 impl Document {
     /// The whole configuration with its variables replaced.
     pub fn declared(&self, inputs: &Inputs) -> Declared {
+        let Some(root) = &self.root else { return Declared::unknown("the configuration is a program") };
         let mut growing = Growing { document: self, inputs, unknown: Vec::new(), path: Vec::new() };
-        let value = growing.value(&self.root);
+        let value = growing.value(root);
         let mut unknown = growing.unknown;
         // `functions` may be a list of mappings, which the framework merges into one.
         let value = merged_functions(value, &mut unknown);
@@ -84,7 +85,7 @@ impl Document {
 
     /// The place of the deepest value that the keys lead to, if the format tells places.
     pub fn place(&self, keys: &[String]) -> Option<Place> {
-        let (mut node, mut place) = (&self.root, None);
+        let (mut node, mut place) = (self.root.as_ref()?, None);
         for key in keys {
             let child = match &node.content {
                 Content::Map(map) => map.get(key.as_str()),

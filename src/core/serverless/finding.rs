@@ -1,5 +1,6 @@
 //! What a configuration says about one thing: nothing, a value, or something that cannot be known here.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::core::fault::Place;
@@ -37,7 +38,7 @@ pub struct Unknown {
 /// Where a finding is from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
-    /// The configuration file, as it was given to [`Document::parse`](super::Document::parse).
+    /// The file: the configuration's, as it was given to [`Document::parse`](super::Document::parse), or an included one.
     pub file: PathBuf,
     /// The place of the value in it; none for JSON.
     pub place: Option<Place>,
@@ -64,6 +65,15 @@ impl Finding {
     #[must_use]
     pub fn or_else(self, other: impl FnOnce() -> Self) -> Self {
         if self.is_absent() { other() } else { self }
+    }
+}
+
+impl fmt::Display for Origin {
+    /// `at /shop/serverless.yml:4:10, by opt:stage, literal`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place.map(|place| format!(":{place}")).unwrap_or_default();
+        write!(f, "at {}{place}", self.file.display())?;
+        if self.via.is_empty() { Ok(()) } else { write!(f, ", by {}", self.via.join(", ")) }
     }
 }
 

@@ -56,8 +56,11 @@ pub(super) fn of_decimal(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// A number literal inside a variable, as JavaScript's `Number(text)` reads letters, digits and points.
+/// A number literal inside a variable, as JavaScript's `Number(text)` reads letters, digits, points and signs.
 pub(super) fn of_literal(text: &str) -> Option<f64> {
+    if let Some(unsigned) = text.strip_prefix('-') {
+        return of_decimal(unsigned).map(|value| -value);
+    }
     for (prefix, radix) in [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)] {
         if let Some(digits) = text.strip_prefix(prefix) {
             return of_digits(digits, radix);
@@ -109,6 +112,11 @@ mod tests {
             ("1.2.3", None),
             ("dev", None),
             ("1e999", None),
+            ("-1", Some(-1.0)),
+            ("1e-2", Some(0.01)),
+            ("-0x1", None),
+            ("--1", None),
+            ("-", None),
         ] {
             assert_eq!(of_literal(text), value, "{text}");
         }

@@ -219,19 +219,20 @@ impl<'a> Reader<'a> {
         Ok((Call { kind: kind.to_owned(), params, address, written }, end))
     }
 
-    /// The parameters up to `)`. No source that is read here takes any, but a variable in one may be unknown.
-    fn params(&mut self, params: &mut Vec<Template>) -> Result<(), Malformed> {
+    /// The parameters up to `)`.
+    fn params(&mut self, params: &mut Vec<Option<Template>>) -> Result<(), Malformed> {
         loop {
             self.skip_blanks();
             match self.peek() {
                 None => return Err(UNCLOSED),
                 Some(b'}') => return Err(NO_PARAMETER),
-                Some(b')' | b',') => {}
+                Some(b')') => {}
+                Some(b',') => params.push(None),
                 Some(b'"' | b'\'') => {
-                    self.string()?;
+                    params.push(Some(Template::literal(self.string()?)));
                     self.skip_blanks();
                 }
-                Some(_) => params.push(self.nested_text(|byte| matches!(byte, b',' | b')' | b'}'))?),
+                Some(_) => params.push(Some(self.nested_text(|byte| matches!(byte, b',' | b')' | b'}'))?)),
             }
             match self.next() {
                 None => return Err(UNCLOSED),
@@ -350,7 +351,7 @@ impl<'a> Reader<'a> {
 
 /// A character of the word that may be a kind or a literal.
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'.'
+    byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-'
 }
 
 /// Whether a word can be the kind of a source: `[a-z][a-zA-Z0-9]*`.

@@ -3,10 +3,14 @@
 //! It answers only if it is sure: a source that cannot be read here makes the value unknown, and never lets a
 //! fallback speak in its place.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::finding::{Finding, Known, Origin, Unknown, shown};
+use super::inclusion::Need;
 use super::node::{Content, Node};
+use super::sources::{to_bool, unreadable};
 use super::template::{Call, Literal, Malformed, Part, Source, Template, Variable};
 use super::{Document, Inputs};
 use crate::core::fault::Place;
@@ -23,31 +27,73 @@ const MAX_CHAIN: usize = 64;
 const MAX_ROUNDS: usize = 10;
 
 /// Why something cannot be known.
-type Reason = String;
+pub(super) type Reason = String;
+
+/// The path of the stage, whose variables are resolved before all others.
+const STAGE: [&str; 2] = ["provider", "stage"];
+/// What every object of JavaScript has: such a key finds a function there, and nothing in osls@4.
+const INHERITED: [&str; 8] = [
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+    "__proto__",
+];
 
 /// Looks up one field; the next field gets a new one.
 pub(super) struct Resolver<'a> {
-    document: &'a Document,
-    inputs: &'a Inputs,
+    pub(super) document: &'a Document,
+    pub(super) inputs: &'a Inputs,
+    /// What has to be found before the answer is final.
+    pub(super) needs: BTreeSet<Need>,
+    /// Whether `provider.stage` is being resolved, which the framework does before it reads `.env` files.
+    pub(super) in_stage: bool,
+    /// The environment variables that the stage asked for and that are not set.
+    pub(super) unset: Vec<String>,
+    /// The included file in which the content stands that was found last; none for the document.
+    pub(super) landed: Option<PathBuf>,
     steps: usize,
     chain: usize,
     /// The texts of the document that are being resolved, by where they lie in memory.
     active: Vec<*const u8>,
     /// How many outcomes of variables had a `${` again.
     rereads: usize,
-    via: Vec<String>,
+    pub(super) via: Vec<String>,
 }
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(document: &'a Document, inputs: &'a Inputs) -> Self {
-        Self { document, inputs, steps: 0, chain: 0, active: Vec::new(), rereads: 0, via: Vec::new() }
+        Self {
+            document,
+            inputs,
+            needs: BTreeSet::new(),
+            in_stage: false,
+            unset: Vec::new(),
+            landed: None,
+            steps: 0,
+            chain: 0,
+            active: Vec::new(),
+            rereads: 0,
+            via: Vec::new(),
+        }
     }
 
     /// What the field at `path` is, as a name.
-    pub(super) fn field(mut self, path: &[&str]) -> Finding {
-        let mut place = None;
-        let name = self.walk(path, &mut place).and_then(|content| name_of(&content));
-        let origin = Origin { file: self.document.file.clone(), place, via: self.via };
+    pub(super) fn field(&mut self, path: &[&str]) -> Finding {
+        let mut reached = Reached::default();
+        let name = if path == STAGE {
+            self.stage_of_file(&mut reached)
+        } else {
+            self.walk(path, &mut reached).and_then(|content| name_of(&content))
+        };
+        let origin = Origin {
+            file: reached.file.unwrap_or_else(|| self.document.file.clone()),
+            place: reached.place,
+            via: std::mem::take(&mut self.via),
+        };
         match name {
             Ok(None) => Finding::Absent,
             Ok(Some(value)) => Finding::Known(Known { value, origin }),
@@ -59,7 +105,20 @@ impl<'a> Resolver<'a> {
 
     /// Whether the value at `path` is a mapping.
     pub(super) fn has_mapping(&mut self, path: &[&str]) -> bool {
-        matches!(self.walk(path, &mut None), Ok(Content::Map(_)))
+        matches!(self.walk(path, &mut Reached::default()), Ok(Content::Map(_)))
+    }
+
+    /// `provider.stage` as a name; nothing if there is none.
+    fn stage_of_file(&mut self, reached: &mut Reached) -> Result<Option<String>, Reason> {
+        let (was_in_stage, unset) = (std::mem::replace(&mut self.in_stage, true), self.unset.len());
+        let name = self.walk(&STAGE, reached).and_then(|content| name_of(&content));
+        self.in_stage = was_in_stage;
+        let unset = self.unset.split_off(unset);
+        let name = name?;
+        if !was_in_stage {
+            self.check_unset(&unset, name.as_deref())?;
+        }
+        Ok(name)
     }
 
     /// A value of the document with its variables replaced, the inside of lists and mappings left as it is.
@@ -68,20 +127,22 @@ impl<'a> Resolver<'a> {
     }
 
     /// The value at `path` with its variables replaced, also those of the sections on the way; null if there is
-    /// none. `place` becomes the place of the last value that the path reached.
-    fn walk(&mut self, path: &[&str], place: &mut Option<Place>) -> Result<Content, Reason> {
-        let mut content = self.document.root.content.clone();
+    /// none. `reached` becomes the place of the last value on the path.
+    pub(super) fn walk(&mut self, path: &[&str], reached: &mut Reached) -> Result<Content, Reason> {
+        let Some(root) = &self.document.root else {
+            return Err(format!(
+                "{} is a program, which brokerd never runs",
+                self.document.file.file_name().unwrap_or_default().display()
+            ));
+        };
+        let mut content = root.content.clone();
+        self.landed = None;
         for key in path {
-            let child: Option<Node> = match &content {
-                Content::Map(map) => map.get(*key).cloned(),
-                Content::List(items) => index(key).and_then(|index| items.get(index).cloned()),
-                Content::Intrinsic => {
-                    return Err(format!("{} has no parts that are known here", content.kind()));
-                }
-                _ => None,
-            };
-            let Some(node) = child else { return Ok(Content::Null) };
-            *place = node.place.or(*place);
+            let Some(node) = child(&content, key)? else { return Ok(Content::Null) };
+            if node.place.is_some() || self.landed.is_some() {
+                reached.place = node.place;
+                reached.file.clone_from(&self.landed);
+            }
             content = self.resolved(&node.content)?;
         }
         Ok(content)
@@ -96,8 +157,12 @@ impl<'a> Resolver<'a> {
             return Err(format!("its variables lead in a circle{}", self.last_source()));
         }
         self.active.push(identity);
+        let here = self.landed.clone();
         let outcome = self.text(text, 0);
         self.active.pop();
+        if matches!(outcome, Ok(Content::Text(_))) {
+            self.landed = here;
+        }
         outcome
     }
 
@@ -107,7 +172,7 @@ impl<'a> Resolver<'a> {
 
     /// A text with its variables replaced. `round` counts how often the text came out of a variable: the
     /// outcome of a variable is read for variables again, as the framework does.
-    fn text(&mut self, text: &Arc<str>, round: usize) -> Result<Content, Reason> {
+    pub(super) fn text(&mut self, text: &Arc<str>, round: usize) -> Result<Content, Reason> {
         if text.len() > MAX_TEXT {
             return Err(format!("the text is longer than {} KiB", MAX_TEXT / 1024));
         }
@@ -211,8 +276,12 @@ impl<'a> Resolver<'a> {
 
     /// What one source says; null if it has no value, an error if that cannot be told.
     fn call(&mut self, call: &Call, round: usize) -> Result<Content, Reason> {
+        let mut params = Vec::with_capacity(call.params.len());
         for param in &call.params {
-            self.template(param, round)?;
+            params.push(match param {
+                Some(param) => self.template(param, round)?,
+                None => Content::Null,
+            });
         }
         let address = match &call.address {
             None => None,
@@ -223,38 +292,52 @@ impl<'a> Resolver<'a> {
                 })?),
             },
         };
-        let absent_or =
-            |value: Option<&String>| value.map_or(Content::Null, |value| Content::text(value.as_str()));
+        let name = source_name(call, round);
         match (call.kind.as_str(), address.as_deref()) {
-            ("opt", Some(name)) => Ok(absent_or(self.inputs.options.get(name))),
-            ("env", Some(name)) if !name.is_empty() => Ok(absent_or(self.inputs.environment.get(name))),
-            ("self", None | Some("")) => self.walk(&[], &mut None),
-            ("self", Some(path)) => self.walk(&path.split('.').collect::<Vec<_>>(), &mut None),
-            ("sls", Some("stage")) => self.stage(),
-            ("opt" | "env" | "sls", _) => {
-                Err(format!("${{{}}} does not name something that is known here", source_name(call, round)))
-            }
-            (kind, _) if round == 0 => Err(format!(
-                "${{{}}} needs the source \"{}\", which this version cannot read",
-                source_name(call, round),
-                shown(kind)
-            )),
-            _ => Err("the outcome of a variable needs a source that this version cannot read".into()),
+            ("opt", Some(option)) => Ok(self.option(option)),
+            ("env", Some(variable)) if !variable.is_empty() => self.environment(variable),
+            ("self", None | Some("")) => self.walk(&[], &mut Reached::default()),
+            ("self", Some(path)) => self.walk(&path.split('.').collect::<Vec<_>>(), &mut Reached::default()),
+            ("sls", Some("stage")) => self.effective_stage().map(Content::text),
+            ("param", Some(parameter)) if !parameter.is_empty() => self.parameter(parameter),
+            ("strToBool", _) => to_bool(&name, params.first()),
+            ("file", address) => self.file(&name, params.first(), address, round),
+            ("git", Some(what @ ("branch" | "commit"))) => self.head(&name, what),
+            (kind, _) => Err(unreadable(kind, &name, round)),
         }
-    }
-
-    /// `sls:stage`: the stage of the command line, else the file's, else `dev`.
-    fn stage(&mut self) -> Result<Content, Reason> {
-        if let Some(stage) = self.inputs.options.get("stage").filter(|stage| !stage.is_empty()) {
-            return Ok(Content::text(stage.as_str()));
-        }
-        let content = self.walk(&["provider", "stage"], &mut None)?;
-        Ok(Content::text(name_of(&content)?.unwrap_or_else(|| "dev".to_owned())))
     }
 }
 
+/// Where a path led.
+#[derive(Default)]
+pub(super) struct Reached {
+    /// The included file, if it led to one.
+    file: Option<PathBuf>,
+    place: Option<Place>,
+}
+
+/// The value under a key, as JavaScript finds it; nothing if there is none.
+pub(super) fn child(content: &Content, key: &str) -> Result<Option<Node>, Reason> {
+    let found = match content {
+        Content::Map(map) => map.get(key).cloned(),
+        Content::List(items) => index(key).and_then(|index| items.get(index).cloned()),
+        Content::Intrinsic => return Err(format!("{} has no parts that are known here", content.kind())),
+        _ => None,
+    };
+    let of_javascript = match content {
+        Content::Text(_) => key == "length" || index(key).is_some(),
+        Content::List(_) => key == "length",
+        _ => false,
+    };
+    let has_object = !matches!(content, Content::Null);
+    if found.is_none() && (of_javascript || (has_object && INHERITED.contains(&key))) {
+        return Err(format!("{} is no part of the configuration, but of {}", shown(key), content.kind()));
+    }
+    Ok(found)
+}
+
 /// A value as a name, or nothing if there is none.
-fn name_of(content: &Content) -> Result<Option<String>, Reason> {
+pub(super) fn name_of(content: &Content) -> Result<Option<String>, Reason> {
     match content {
         Content::Null => Ok(None),
         // serverless@3 takes its default for an empty name; osls@4 refuses to start with one.

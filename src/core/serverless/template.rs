@@ -34,7 +34,8 @@ pub(super) enum Source {
 /// `kind(params):address`, and how that is written.
 pub(super) struct Call {
     pub(super) kind: String,
-    pub(super) params: Vec<Template>,
+    /// One that is left empty is `None`.
+    pub(super) params: Vec<Option<Template>>,
     pub(super) address: Option<Template>,
     pub(super) written: String,
 }

@@ -21,6 +21,7 @@ fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn inputs() -> Inputs {
     Inputs {
         options: pairs(&[("stage", "prod"), ("verbose", "true")]),
+        parameters: BTreeMap::new(),
         environment: pairs(&[
             ("STAGE", "qa"),
             ("KEY", "stage"),
@@ -49,8 +50,31 @@ fn agrees(answer: &str, expected: &str) -> bool {
     }
 }
 
+/// The document with what it needs: these files, no `.env` file, no repository and no composition. Any other file is
+/// one that may not be read.
+fn completed(mut document: Document, inputs: &Inputs, files: &[(&str, &str)]) -> Document {
+    let mut found = Inclusions::new();
+    for _ in 0..9 {
+        for need in document.needs(inputs) {
+            let answer = match &need {
+                Need::File(path) => match files.iter().find(|(name, _)| path == Path::new(name)) {
+                    Some((_, text)) => Found::parse(path, text.as_bytes()),
+                    None if path.starts_with(".env") || path.to_string_lossy().starts_with(".env.") => {
+                        Found::Absent
+                    }
+                    None => Found::Refused("may not be read".into()),
+                },
+                Need::Head(_) | Need::Composition(_) => Found::Absent,
+            };
+            found.insert(need, answer);
+        }
+        document = document.with(Arc::new(found.clone()));
+    }
+    document
+}
+
 fn check(text: &str, inputs: &Inputs, ask: fn(&Document, &Inputs) -> Finding, expected: &str) {
-    let answer = told(&ask(&yaml(text).unwrap(), inputs));
+    let answer = told(&ask(&completed(yaml(text).unwrap(), inputs, &[]), inputs));
     assert!(agrees(&answer, expected), "{text:?}: {answer:?} instead of {expected:?}");
 }
 
@@ -60,14 +84,23 @@ fn the_format_is_in_the_name() {
         ("serverless.yml", Some(Format::Yaml)),
         ("a/b.yaml", Some(Format::Yaml)),
         ("serverless.json", Some(Format::Json)),
+        ("serverless.toml", Some(Format::Toml)),
         ("serverless.ts", None),
         ("serverless", None),
         (".yml", None),
     ] {
         assert_eq!(Format::of(Path::new(name)), format, "{name}");
     }
-    let fault = Document::parse(Path::new("serverless.js"), b"module.exports = {}").unwrap_err();
-    assert!(fault.message.contains("only .yml, .yaml and .json"));
+    let program = Document::parse(Path::new("serverless.js"), b"app: hunter2").unwrap();
+    assert!(program.is_program());
+    let Finding::Unknown(unknown) = program.app(&inputs()) else { panic!("a program is not read") };
+    assert!(
+        unknown.reason.contains("serverless.js is a program, which brokerd never runs"),
+        "{}",
+        unknown.reason
+    );
+    let fault = Document::parse(Path::new("serverless.ini"), b"x").unwrap_err();
+    assert!(fault.message.contains(".yml, .yaml, .json and .toml are"));
 }
 
 #[test]
@@ -82,7 +115,7 @@ fn every_field_is_found_where_it_may_stand() {
         (Document::app, "custom: {brokerd: {}}", "-"),
         (Document::app, "custom: {brokerd: on}", "-"),
         (Document::app, "custom: ${file(custom.yml)}", "? `brokerctl allow --app NAME`"),
-        (Document::app, "custom: {brokerd: '${file(custom.yml)}'}", "? needs the source \"file\""),
+        (Document::app, "custom: {brokerd: '${file(custom.yml)}'}", "? may not be read"),
         (Document::app, "app: shop\ncustom: ${file(custom.yml)}", "shop"),
         (Document::app, "app: ${ssm:/app, 'x'}\ncustom: {brokerd: {app: b}}", "? ${ssm:/app}"),
         (Document::org, "org: acme\ntenant: old", "acme"),
@@ -116,7 +149,7 @@ fn every_field_is_found_where_it_may_stand() {
         (
             Document::stage,
             "provider: ${file(provider.yml), self:custom.p}\ncustom: {p: {stage: x}}",
-            "? \"file\"",
+            "? may not be read",
         ),
         (Document::region, "provider: {region: eu-central-1}", "eu-central-1"),
         (Document::region, "provider: {region: '${opt:region, \"us-east-1\"}'}", "us-east-1"),

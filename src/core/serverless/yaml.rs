@@ -14,8 +14,9 @@ use super::node::{Content, MAX_DEPTH, MAX_NODES, Node};
 use super::scalar;
 use crate::core::fault::{Fault, Place};
 
-/// The tree of a YAML text: one document, no repeated keys, anchors and merge keys resolved.
-pub(super) fn parse(file: &Path, text: &str) -> Result<Node, Fault> {
+/// The tree of a YAML text: one document, no repeated keys, anchors and merge keys resolved. None for a text without
+/// any value.
+pub(super) fn parse(file: &Path, text: &str) -> Result<Option<Node>, Fault> {
     let fault = |(place, message): Problem| Fault::new(file, place, message);
     reject_unprintable(text).map_err(fault)?;
     let mut builder = Builder::default();
@@ -28,7 +29,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Node, Fault> {
             }
         }
     }
-    builder.root.ok_or_else(|| fault((None, "the configuration is empty".into())))
+    Ok(builder.root)
 }
 
 /// What is wrong, and where.

@@ -15,6 +15,7 @@ use crate::core::serverless::{Declared, Document, Finding, Format, Inputs};
 use crate::ctl::failure::Failure;
 use crate::edges::clock;
 use crate::edges::directories::Directories;
+use crate::edges::inclusion::{self, Findings};
 use crate::edges::package::{self, Cli, PackageError};
 use crate::edges::project_file::{self, ProjectFile};
 
@@ -55,11 +56,16 @@ impl Subject {
         ];
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let inputs =
-            Inputs { options: options.into_iter().flatten().collect(), environment: environment.collect() };
+        let inputs = Inputs {
+            options: options.into_iter().flatten().collect(),
+            environment: environment.collect(),
+            ..Inputs::default()
+        };
         let document = if Format::of(&file.config).is_some() {
             let read = Document::parse(&file.config, &fs::read(file.real())?);
-            Some(read.map_err(|fault| Failure::refused(fault.to_string()))?)
+            let document = read.map_err(|fault| Failure::refused(fault.to_string()))?;
+            let home = fs::canonicalize(&directories.home).unwrap_or(directories.home);
+            Some(inclusion::complete(document, &inputs, &file, &home, &mut Findings::new()))
         } else {
             None
         };

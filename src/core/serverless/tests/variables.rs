@@ -48,6 +48,7 @@ fn a_variable_has_the_value_of_its_first_source_that_has_one() {
         ("${env:EMPTY, 'x'}", "-"),
         ("${env:NOPE}", "? ${env:NOPE} has no value and no fallback"),
         ("${env:}", "? ${env:} does not name"),
+        ("${strToBool(true)}", "true"),
         ("${sls:stage}", "prod"),
         ("${sls:instanceId}", "? ${sls:instanceId} does not name"),
         ("${self:custom.stage}", "staging"),
@@ -90,21 +91,22 @@ fn a_variable_has_the_value_of_its_first_source_that_has_one() {
 #[test]
 fn unknown_is_not_absent() {
     check_stages(&[
-        (
-            "${file(x.yml):stage}",
-            "? ${file(x.yml):stage} needs the source \"file\", which this version cannot read",
-        ),
-        ("${file(x.yml):stage, 'x'}", "? \"file\""),
+        ("${file(x.yml):stage}", "? ${file(x.yml):stage}: may not be read"),
+        ("${file(x.yml):stage, 'x'}", "? may not be read"),
         ("${opt:nope, ssm:/stage, 'x'}", "? \"ssm\""),
         ("${opt:stage, ssm:/stage}", "prod"),
-        ("${param:stage, 'x'}", "? \"param\""),
+        ("${param:stage, 'x'}", "? depends on the stage that it is to name"),
+        ("${param:, 'x'}", "? ${param:} does not name"),
         ("${cf:stack.output}", "? \"cf\""),
         ("${s3:bucket/key}", "? \"s3\""),
         ("${aws:accountId}", "? \"aws\""),
-        ("${git:branch, 'x'}", "? \"git\""),
-        ("${strToBool(true)}", "? \"strToBool\""),
+        ("${git:branch, 'x'}", "? is in no Git repository"),
+        ("${git:describe, 'x'}", "? \"git\""),
+        ("${vault:x, 'y'}", "? only a plugin or code"),
+        ("${my-source:x, 'y'}", "? only a plugin or code"),
+        ("${strToBool(maybe)}", "? neither true, false, 1 nor 0"),
         ("${self:custom.remote, 'x'}", "? \"ssm\""),
-        ("${self:custom.included.stage, 'x'}", "? \"file\""),
+        ("${self:custom.included.stage, 'x'}", "? may not be read"),
         ("${opt(${ssm:/x}):stage}", "? \"ssm\""),
         ("${opt:${ssm:/x}, 'x'}", "? \"ssm\""),
         ("a-${ssm:/x}", "? \"ssm\""),
@@ -170,7 +172,7 @@ fn the_stage_of_the_command_line_comes_first_and_dev_last() {
         ("service: ${sls:stage}\nprovider: {stage: ''}", "dev"),
         ("service: ${sls:stage}\nprovider: aws", "dev"),
         ("service: ${sls:stage}", "dev"),
-        ("service: ${sls:stage}\nprovider: ${file(p.yml)}", "? \"file\""),
+        ("service: ${sls:stage}\nprovider: ${file(p.yml)}", "? may not be read"),
         ("service: ${sls:stage}\nprovider: {stage: '${sls:stage}'}", "? circle"),
         ("service: ${opt:stage, self:provider.stage}\nprovider: {stage: qa}", "qa"),
     ] {
@@ -204,4 +206,45 @@ fn an_origin_tells_the_place_and_the_sources() {
     };
     assert_eq!(unknown.origin.place, Some(Place { line: 2, column: 11 }));
     assert_eq!(unknown.origin.via, ["file(x.yml)"]);
+}
+
+#[test]
+fn included_files_say_where_a_value_stands() {
+    let files = [
+        ("provider.yml", "name: aws\nstage: ${file(stage.json):name}\nregion: ${self:custom.region}"),
+        ("stage.json", "{\"name\": \"qa\"}"),
+    ];
+    let text = "provider: ${file(provider.yml)}\ncustom: {region: eu-west-1}";
+    let document = completed(yaml(text).unwrap(), &Inputs::default(), &files);
+    for (finding, value, origin) in [
+        (
+            document.stage(&Inputs::default()),
+            "qa",
+            "at provider.yml:2:8, by file(provider.yml) (provider.yml:1:1), file(stage.json):name (stage.json)",
+        ),
+        (
+            document.region(&Inputs::default()),
+            "eu-west-1",
+            "at provider.yml:3:9, by file(provider.yml) (provider.yml:1:1), self:custom.region",
+        ),
+    ] {
+        let Finding::Known(known) = finding else { panic!("{finding:?}") };
+        assert_eq!((known.value.as_str(), known.origin.to_string().as_str()), (value, origin));
+    }
+}
+
+#[test]
+fn toml_is_read_with_its_places() {
+    let text = "service = \"s\"\napp = 0x1F\n[provider]\nstage = \"${opt:stage, 'qa'}\"\nregion = 1.10\n";
+    let document = Document::parse(Path::new("serverless.toml"), text.as_bytes()).unwrap();
+    let document = completed(document, &Inputs::default(), &[]);
+    let Finding::Known(known) = document.stage(&Inputs::default()) else { panic!() };
+    assert_eq!(
+        (known.value.as_str(), known.origin.to_string().as_str()),
+        ("qa", "at serverless.toml:4:9, by literal")
+    );
+    assert_eq!(told(&document.app(&Inputs::default())), "31");
+    assert_eq!(told(&document.region(&Inputs::default())), "1.1");
+    let fault = Document::parse(Path::new("s.toml"), b"a = 'hunter2'\nb = hunter2").unwrap_err().to_string();
+    assert!(fault.starts_with("s.toml:2:5: not valid TOML") && !fault.contains("hunter2"), "{fault}");
 }
