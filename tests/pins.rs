@@ -19,7 +19,7 @@ role_arn = "arn:aws:iam::222222222222:role/live"
 [profiles.paper]
 description = "no role yet"
 [profiles.guarded]
-protected = { approve = "mfa" }
+deploy = "plugin"
 access_role = { role_arn = "arn:aws:iam::333333333333:role/guarded" }
 
 [applications.shop]

@@ -150,6 +150,8 @@ pub enum Request {
         id: String,
         /// The last four digits of its account.
         digits: String,
+        /// A code of an MFA device, where that is what approves.
+        code: Option<MfaCode>,
         /// For how many seconds.
         seconds: Option<u64>,
     },

@@ -308,6 +308,9 @@ impl Refusal {
             Self::NeedsApproval { approve: Approve::Desktop, app, stage, .. } => {
                 format!("approve it in the notification; brokerctl approve {app} {stage} shows it again")
             }
+            Self::NeedsApproval { approve: Approve::Mfa, app, stage, .. } => {
+                format!("brokerctl approve {app} {stage}   (with a code of your MFA device)")
+            }
             Self::NeedsApproval { app, stage, .. } => {
                 format!("brokerctl approve {app} {stage}   (yourself, in a terminal)")
             }

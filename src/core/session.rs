@@ -115,7 +115,7 @@ region = "eu-west-1"
             ("policy_arns", "transitive_tags = [\"team\"]\npolicy_arns"),
             ("policy_arns", "source_identity = \"ann\"\npolicy_arns"),
             ("policy_arns", "mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\"\npolicy_arns"),
-            ("policy_arns", "via = [\"q\"]\npolicy_arns"),
+            ("source = \"work\"", "via = [\"q\"]"),
         ] {
             assert!(BASE.contains(from), "{from}");
             all.push(request(&read(&BASE.replacen(from, to, 1))));

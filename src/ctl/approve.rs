@@ -9,7 +9,7 @@ use clap::Args;
 use super::commands::unexpected;
 use super::failure::{Failure, Kind};
 use super::status::brief;
-use super::{client, paint};
+use super::{client, mfa, paint};
 use crate::core::audit::AuditedCaller;
 use crate::core::catalog::{Approve as Method, parse_length};
 use crate::core::name::{App, Stage};
@@ -53,14 +53,18 @@ impl Approve {
             several => terminal.pick(several)?,
         };
         terminal.show(question, length)?;
-        let digits = if question.approve == Method::Terminal {
-            terminal.line(&format!("Type the last four digits of account {} to approve", question.account))?
-        } else {
-            String::new()
-        };
+        let (mut digits, mut code) = (String::new(), None);
+        match question.approve {
+            Method::Terminal => {
+                let prompt = format!("Type the last four digits of account {} to approve", question.account);
+                digits = terminal.line(&prompt)?;
+            }
+            Method::Mfa => code = Some(mfa::asked("your MFA device")?),
+            Method::Desktop => {}
+        }
         let seconds = length.map(|length| length.as_secs());
         let Reply::Approved(approved) =
-            client::ask(&Request::Approve { id: question.id.clone(), digits, seconds })?
+            client::ask(&Request::Approve { id: question.id.clone(), digits, code, seconds })?
         else {
             return Err(unexpected());
         };

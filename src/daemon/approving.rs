@@ -15,6 +15,7 @@ use crate::core::audit::{AuditedApproval, AuditedCaller, Event, Record, Way};
 use crate::core::caller::ProcessId;
 use crate::core::catalog::{Approve, Protection};
 use crate::core::decision::Decision;
+use crate::core::mfa::MfaCode;
 use crate::core::name::{App, Stage};
 use crate::core::protocol::{ApprovalOverview, ApprovalQuestion, ApprovalStatus, ApprovalSubject, Approved};
 use crate::core::refusal::Refusal;
@@ -169,12 +170,14 @@ impl Broker {
         loosenings.into_iter().map(question).collect()
     }
 
-    /// Approves what the person at the asker's terminal saw and typed the digits for.
+    /// Approves what the person at the asker's terminal saw and typed the digits for, or has AWS judge the code that a
+    /// person gave.
     pub(super) async fn approve(
         self: &Arc<Self>,
         asker: ProcessId,
         id: &str,
         digits: &str,
+        code: Option<MfaCode>,
         wanted: Option<Duration>,
     ) -> Result<Approved, Failure> {
         let gone = || {
@@ -185,6 +188,9 @@ impl Broker {
         };
         let pending = self.approvals.pending(id).ok_or_else(gone)?;
         let (method, account) = self.method_of(&pending).await?;
+        if method == Approve::Mfa {
+            return self.approve_by_code(asker, &pending, code, wanted).await;
+        }
         if method != Approve::Terminal {
             let trouble = self.approvals.ask_desktop(&pending.matter, true).await;
             return Err(asked_elsewhere(method, trouble));
@@ -208,6 +214,33 @@ impl Broker {
             return Err(Failure::for_person(wrong.to_string(), "brokerctl approve"));
         }
         self.carry_approval(&pending, Approve::Terminal, Some(by), wanted).await
+    }
+
+    /// Has AWS decide: the code goes into the call for the session itself, and only a session that was made so is handed
+    /// out. Who gives the code does not matter.
+    async fn approve_by_code(
+        self: &Arc<Self>,
+        asker: ProcessId,
+        pending: &Pending,
+        code: Option<MfaCode>,
+        wanted: Option<Duration>,
+    ) -> Result<Approved, Failure> {
+        let decision = pending.decision.as_ref();
+        let decision = decision.ok_or_else(|| Failure::new("it is not known what was decided", None))?;
+        let code = code.ok_or_else(|| {
+            Failure::for_person("this is approved by a code of an MFA device".to_owned(), "brokerctl approve")
+        })?;
+        let (protection, _) = self.asked_protection(decision).await?;
+        // What is wrong with the time is said before the code is used up.
+        length(wanted, protection).map_err(|why| Failure::new(why, Some("leave out --for".to_owned())))?;
+        if let Some(refusal) = decision.withheld(&clock::local_now()) {
+            return Err(refusal.into());
+        }
+        self.mint_with_code(decision, code).await.map_err(Refusal::from)?;
+        let observer = self.observer.clone();
+        let by = tokio::task::spawn_blocking(move || observer.describe(asker).ok()).await.ok().flatten();
+        let by = by.map(|caller| Arc::new(AuditedCaller::from(&caller)));
+        self.carry_approval(pending, Approve::Mfa, by, wanted).await
     }
 
     /// How something is approved, and the account that it is about; the failure says why it cannot be any more.

@@ -192,6 +192,7 @@ impl Control {
         })
     }
 
+    #[allow(clippy::too_many_lines, reason = "a line or two for each request")]
     async fn carry_out(&self, request: Request, asker: Option<ProcessId>) -> Result<Reply, Failure> {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.broker.status(asker, &self.surface).await))),
@@ -222,9 +223,9 @@ impl Control {
                     self.broker.approval_questions(asker, app.as_ref(), stage.as_ref(), catalog).await?;
                 Ok(Reply::ApprovalQuestions { questions })
             }
-            Request::Approve { id, digits, seconds } => {
+            Request::Approve { id, digits, code, seconds } => {
                 let length = seconds.map(Duration::from_secs);
-                let approved = self.broker.approve(known(asker)?, &id, &digits, length).await?;
+                let approved = self.broker.approve(known(asker)?, &id, &digits, code, length).await?;
                 Ok(Reply::Approved(Box::new(approved)))
             }
             Request::RevokeApprovals { app, stage } => {

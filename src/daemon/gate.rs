@@ -45,7 +45,9 @@ impl Broker {
         }
         let Some(protection) = profile.protection else { return Ok(Ok(None)) };
         let of = Use::from(decision);
-        if let Some(approval) = self.approvals.find(&of, protection) {
+        // Where AWS decides, only a session counts that the code went into; it is not renewed without another.
+        let is_decided = protection.approve != Approve::Mfa || self.is_made_with_code(decision);
+        if let Some(approval) = self.approvals.find(&of, protection).filter(|_| is_decided) {
             return Ok(Ok(Some(approval)));
         }
         let matter = Matter::Use(of);

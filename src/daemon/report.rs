@@ -194,7 +194,7 @@ impl Broker {
 
     /// That a session lasts less than its profile says: STS gives one role an hour of another at most.
     fn shortened(&self, decision: &Decision) -> Option<String> {
-        let (life, asked) = (self.sessions.life(&self.request(decision))?, decision.access_role.duration);
+        let (life, asked) = (self.sessions.life(self.request(decision))?, decision.access_role.duration);
         let (life, asked) = (life.as_secs().div_ceil(60) * 60, asked.as_secs());
         (life < asked).then(|| {
             let [life, asked] = [life, asked].map(|seconds| format_duration(Duration::from_secs(seconds)));

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::core::cache::CachedSession;
-use crate::core::catalog::{Catalog, Source};
+use crate::core::catalog::{Approve, Catalog, Source};
 use crate::core::credentials::SessionCredentials;
 use crate::core::decision::Decision;
 use crate::core::imds;
@@ -101,6 +101,12 @@ impl Slot {
         failing.map(|failing| failing.error.clone())
     }
 
+    /// Whether AWS has to judge a code for each session: then none is asked for without one.
+    fn is_only_by_code(&self) -> bool {
+        let protection = self.decision.as_ref().and_then(|decision| decision.profile.protection);
+        protection.is_some_and(|protection| protection.approve == Approve::Mfa)
+    }
+
     fn tend(&mut self, task: AbortHandle) {
         if let Some(earlier) = self.renewal.replace(task) {
             earlier.abort();
@@ -113,6 +119,15 @@ impl Drop for Slot {
         if let Some(renewal) = self.renewal.take() {
             renewal.abort();
         }
+    }
+}
+
+/// That a session comes only of a code that a person gives.
+fn needs_code(request: &SessionRequest) -> IssueError {
+    let serial = request.access_role.mfa_serial.as_ref();
+    IssueError::NeedsMfa {
+        serial: serial.map_or_else(|| "the device".to_owned(), ToString::to_string),
+        why: "the profile is approved by a code for each session".to_owned(),
     }
 }
 
@@ -279,6 +294,9 @@ impl Sessions {
             slot.failing = None;
             slot.last_used = Some(self.clock.now());
             slot.decision = Some(decision.clone());
+            if slot.is_only_by_code() {
+                return (slot.session.clone(), Err(needs_code(request)));
+            }
             (slot.session.clone(), self.fly(request, slot, Urgency::Awaited))
         };
         (before, self.landing(flight, patience).await)
@@ -445,6 +463,15 @@ impl Sessions {
             let (issued, expires) = (session.credentials.issued(), session.credentials.expires());
             (session.clone(), lease_in_doubt(issued, expires, now, self.clock.stepped()))
         });
+        if slot.is_only_by_code() {
+            return match known {
+                Some((session, Lease::Fresh | Lease::Due | Lease::Low)) => Look::Served(session),
+                Some((_, Lease::Expired)) | None => {
+                    slot.session = None;
+                    Look::Failed(needs_code(request))
+                }
+            };
+        }
         match (known, slot.remembered()) {
             (Some((session, Lease::Fresh)), _) | (Some((session, Lease::Due | Lease::Low)), Some(_)) => {
                 Look::Served(session)

@@ -164,7 +164,7 @@ impl Drop for Group {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     async fn sh(script: &str) -> Result<Content, String> {
         let argv = ["/bin/sh", "-c", script].map(str::to_owned);

@@ -7,6 +7,7 @@ import pytest
 
 from broker import Answer
 from place import Role
+from sts import Failure
 from terminal import PATIENCE, Terminal
 
 DEV = Role("shop-dev", "111111111111")
@@ -386,3 +387,48 @@ def test_an_edit_is_approved_as_it_was_shown(broker, shop, place, terminal):
     assert "the catalog is another than the one that was shown" in terminal.shown("hint:")
     assert terminal.end(number).code == 1
     assert refused(broker.ask(shop))
+
+
+SERIAL = "arn:aws:iam::999999999999:mfa/ann"
+
+
+def test_where_a_code_approves_aws_decides_for_each_session(broker, place, sts):
+    text = catalog(place, protected='protected = { approve = "mfa", for = "2h" }\n').read_text()
+    text = text.replace(f'role_arn = "{PROD.arn}"', f'role_arn = "{PROD.arn}"\nmfa_serial = "{SERIAL}"')
+    place.write(place.config / "catalog.toml", text, mode=0o600)
+    project = place.serverless("shop", app="shop", stage="prod")
+    broker.start()
+    broker.allow(project)
+    with Terminal(broker) as terminal:
+        answer = terminal.ask(project)
+        assert refused(answer) and broker.refused(answer.pid)[-1]["approve"] == "mfa"
+        assert "with a code of your MFA device" in broker.credential_process(project, code=4).stderr
+        # A code that opens an MFA session opens nothing here.
+        broker.ctl("mfa", "111222", "--profile", "prod")
+        assert refused(terminal.ask(project)) and sts.assumed() == []
+
+        def give(code, said):
+            number = terminal.start([broker.programs.brokerctl, "approve", "shop", "prod"], project, screen=True)
+            terminal.shown("code of your MFA device (not shown): ")
+            terminal.type(f"{code}\r")
+            done = terminal.end(number)
+            assert done.code == said, done
+            return done.out
+
+        sts.fail("", Failure.WRONG_CODE)
+        give("000000", 4)
+        assert refused(terminal.ask(project))
+        sts.fail("", None)
+        before = len(sts.assumed())
+        assert give("123456", 0).startswith("approved shop.prod")
+        # The same terminal does: AWS has judged.
+        assert terminal.ask(project).role == PROD.name
+        [call] = sts.assumed()[before:]
+        assert (call.form["SerialNumber"], call.form["TokenCode"]) == (SERIAL, "123456")
+        # Nothing else asks for another session: neither a refresh nor a second process.
+        assert "code" in broker.ctl("refresh", cwd=project, code=4).stderr
+        assert terminal.ask(project).role == PROD.name
+        assert len(sts.assumed()) == before + 1
+        broker.ctl("approvals", "revoke", "shop", "prod")
+        assert refused(terminal.ask(project))
+    assert "123456" not in broker.log.read_text()

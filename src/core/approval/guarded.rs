@@ -85,7 +85,7 @@ impl Loosening {
     /// How it is approved. What AWS asks for by itself no edit of a catalog takes away, so that for an edit of such a
     /// profile a terminal does.
     pub fn method(&self) -> Approve {
-        if self.approve.is_enforced() { self.approve } else { Approve::Terminal }
+        if self.approve == Approve::Mfa { Approve::Terminal } else { self.approve }
     }
 }
 

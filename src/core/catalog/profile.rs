@@ -44,12 +44,9 @@ impl Profile {
         table.only(&KEYS, findings);
         let mut not_enforced = Vec::new();
         let protection = table.get("protected").and_then(|value| protection::read(value, findings));
-        let by_mfa = protection.is_some_and(|protection| !protection.approve.is_enforced());
         let short = table.boolean("short", findings) == Some(true);
         let deploy = table.get("deploy").and_then(|value| value.filled(findings)).is_some();
-        for (set, key) in [(by_mfa, "protected: approve = \"mfa\""), (deploy, "deploy")] {
-            not_enforced.extend(set.then(|| key.to_owned()));
-        }
+        not_enforced.extend(deploy.then(|| "deploy".to_owned()));
         let mut access_role =
             table.table("access_role", findings).and_then(|table| access_role::read(table, short, findings));
         let secrets = read_secrets(table, findings);
@@ -124,7 +121,7 @@ mod tests {
             ("protected = true\nshort = true\ndeploy = \"x\"", vec!["deploy"]),
             ("protected = false\nshort = false", vec![]),
             ("protected = {}", vec![]),
-            ("protected = { approve = \"mfa\", for = \"1h\" }", vec!["protected: approve = \"mfa\""]),
+            ("protected = { approve = \"mfa\", for = \"1h\" }", vec![]),
             (&format!("{role}mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\""), vec![]),
             (
                 "safeguards = [{ policy = \"require-dlq\" }, { policy = \"allowed-stages\", config = [\"dev\"], enforce = \"issue\" }]",

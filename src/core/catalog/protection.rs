@@ -29,11 +29,6 @@ impl Approve {
     /// The words of the catalog, from the weakest to the strongest.
     pub const WORDS: [(&'static str, Self); 3] =
         [("desktop", Self::Desktop), ("terminal", Self::Terminal), ("mfa", Self::Mfa)];
-
-    /// Whether this version can do it.
-    pub fn is_enforced(self) -> bool {
-        self != Self::Mfa
-    }
 }
 
 impl fmt::Display for Approve {

@@ -20,7 +20,7 @@ description = "production"
 [profiles.live.access_role]
 role_arn = "arn:aws:iam::222222222222:role/live"
 [profiles.guarded]
-protected = { approve = "mfa" }
+deploy = "plugin"
 access_role = { role_arn = "arn:aws:iam::333333333333:role/guarded" }
 [profiles.session-guard]
 access_role = { role_arn = "arn:aws:iam::555555555555:role/x" }
@@ -226,12 +226,10 @@ fn a_matched_stage_replaces_the_default_completely() {
 
 #[test]
 fn what_this_version_does_not_enforce_is_refused() {
-    for (stage, what) in [(
-        "guarded",
-        "profile guarded uses what is not enforced by this version: protected: approve = \"mfa\"",
-    )] {
-        assert_eq!(Case { asked: Some(stage), ..PLAIN }.verdict(), what);
-    }
+    assert_eq!(
+        Case { asked: Some("guarded"), ..PLAIN }.verdict(),
+        "profile guarded uses what is not enforced by this version: deploy"
+    );
 }
 
 #[test]

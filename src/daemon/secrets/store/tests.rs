@@ -14,7 +14,7 @@ use crate::edges::https;
 use crate::edges::keychain::{Chosen, How};
 use crate::edges::sts::{Issuer, Issuing};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// STS that has none to give.
