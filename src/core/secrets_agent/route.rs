@@ -151,6 +151,7 @@ mod tests {
         route(&Method::GET, path, query)
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "it stands beside results in the table")]
     fn secret(
         id: &str,
         version_id: Option<&str>,

@@ -101,6 +101,7 @@ impl Place {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is compared with results")]
 fn fresh(value: &str) -> Result<(String, Option<String>), String> {
     Ok((value.to_owned(), None))
 }
