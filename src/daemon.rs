@@ -6,6 +6,7 @@ mod approving;
 mod broker;
 mod callers;
 mod catalogs;
+mod code_notice;
 mod container;
 mod control;
 mod desktop;

@@ -35,6 +35,7 @@ use crate::edges::{clock, random, repository, user};
 use super::approvals::Approvals;
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
+use super::code_notice::CodeNotices;
 use super::discovery::Discovery;
 use super::keeper::Keeper;
 use super::locking::LockFile;
@@ -116,6 +117,7 @@ pub struct Broker {
     pub(super) issuer: Arc<dyn Issuer>,
     pub(super) logins: Logins,
     pub(super) desk: Desk,
+    pub(super) code_notices: CodeNotices,
     pub(super) keeper: Keeper,
     pub(super) secrets: Store,
     /// What clients of the secrets interface present; none if its file cannot be written.
@@ -176,6 +178,7 @@ impl Broker {
             logins: parts.issuer.sts().map(|sts| sts.logins.clone()).unwrap_or_default(),
             issuer: parts.issuer,
             desk: Desk::default(),
+            code_notices: CodeNotices::default(),
             secrets: secrets::store(&parts.directories, &parts.config, &parts.keychain, parts.https),
             secrets_token: secrets::token(&parts.directories),
             keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
@@ -360,6 +363,7 @@ impl Broker {
 
     /// Counts and writes down that what was decided for a caller is not carried out.
     pub(super) fn refuse_decided(&self, way: Way, asking: &Asking, decision: &Decision, refusal: &Refusal) {
+        self.notice_code(asking, decision, refusal);
         let caller = asking.caller.clone();
         let record = Record::failure(clock::now(), way, caller, decision, refusal.clone());
         self.record(record.with_token(asking.token.clone()));

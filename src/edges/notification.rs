@@ -19,6 +19,15 @@ pub struct Question {
     pub action: String,
 }
 
+/// What somebody is told, without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The first line.
+    pub summary: String,
+    /// The rest, as plain text.
+    pub body: String,
+}
+
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -63,6 +72,17 @@ pub async fn ask(
     #[cfg(not(all(feature = "desktop", target_os = "linux")))]
     {
         let _ = (question, shown, withdraw);
+        Err(NotificationError::NotBuilt)
+    }
+}
+
+/// Tells something, for as long as the desktop shows such a thing.
+pub async fn tell(notice: &Notice) -> Result<(), NotificationError> {
+    #[cfg(all(feature = "desktop", target_os = "linux"))]
+    return bus::tell(notice).await;
+    #[cfg(not(all(feature = "desktop", target_os = "linux")))]
+    {
+        let _ = notice;
         Err(NotificationError::NotBuilt)
     }
 }

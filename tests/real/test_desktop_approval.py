@@ -219,3 +219,25 @@ def test_an_edit_that_loosens_is_approved_by_the_method_of_before(broker, shop, 
     bus.act("invoke", notice["id"], "approve")
     until(lambda: approvals(broker)["questions"] == [])
     assert "brokerctl approve shop prod" in broker.credential_process(shop, code=4).stderr
+
+
+def test_a_code_that_is_wanted_is_asked_for_once_however_many_wait(broker, place, bus, sts):
+    serial = "arn:aws:iam::999999999999:mfa/ann"
+    text = CATALOG.replace('protected = { approve = "desktop", for = "30m" }\n', "")
+    place.write(
+        place.config / "catalog.toml",
+        text.replace('source = "work"', f'source = "work", mfa_serial = "{serial}"'),
+        mode=0o600,
+    )
+    bus.serve("body")
+    broker.environment["DBUS_SESSION_BUS_ADDRESS"] = bus.address
+    project = place.serverless("shop", app="shop", stage="prod")
+    broker.start()
+    broker.allow(project)
+    for _ in range(3):
+        broker.credential_process(project, code=4)
+    shown = bus.next()
+    assert shown["summary"] == f"shop.prod waits for a code of {serial}", shown
+    assert str(project) in shown["body"] and PROD.arn in shown["body"] and "brokerctl mfa" in shown["body"]
+    assert shown["actions"] == []
+    bus.end_desktop()

@@ -105,7 +105,7 @@ def test_a_role_session_that_nobody_could_tell_gets_an_hour(broker, place, shop,
     ("failure", "error", "hint"),
     [
         (Failure.TOO_LONG, "too-long", "lower `duration` in the profile's access_role, or raise the role's maximum"),
-        (Failure.PACKED, "refused", "session_policy, policy_arns and session_tags together are too large for STS"),
+        (Failure.PACKED, "refused", "shorten session_policy and policy_arns"),
     ],
 )
 def test_a_limit_of_sts_is_said_with_what_to_change(broker, place, shop, sts, failure, error, hint):

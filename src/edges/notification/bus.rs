@@ -13,7 +13,7 @@ use zbus::names::{BusName, OwnedUniqueName, UniqueName, WellKnownName};
 use zbus::zvariant::Value;
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
-use super::{Answer, NotificationError, Question};
+use super::{Answer, Notice, NotificationError, Question};
 
 const NAME: WellKnownName<'_> = WellKnownName::from_static_str_unchecked("org.freedesktop.Notifications");
 const PATH: &str = "/org/freedesktop/Notifications";
@@ -22,6 +22,9 @@ const INTERFACE: &str = "org.freedesktop.Notifications";
 const ACTION: &str = "approve";
 /// A desktop that is slower than this does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The time of a notification that stays until it is answered, and of one that stays as long as the desktop likes.
+const FOR_GOOD: i32 = 0;
+const USUAL: i32 = -1;
 /// Messages that wait for us at most.
 const WAITING: usize = 16;
 
@@ -43,12 +46,25 @@ pub(super) async fn ask(
     }
 }
 
+pub(super) async fn tell(notice: &Notice) -> Result<(), NotificationError> {
+    let telling = async {
+        let mut notification = Shown::connect().await?;
+        notification.abilities().await?;
+        notification.show(&notice.summary, &notice.body, &[], USUAL).await
+    };
+    tokio::time::timeout(PATIENCE, telling)
+        .await
+        .map_err(|_| NotificationError::Failed("it takes too long".to_owned()))?
+}
+
 /// A notification that is shown.
 struct Shown {
     connection: Connection,
     /// Who shows it.
     owner: OwnedUniqueName,
     id: u32,
+    /// Whether its texts are read as markup.
+    has_markup: bool,
     /// What the owner says.
     said: MessageStream,
     /// When the owner's name becomes another's.
@@ -57,6 +73,19 @@ struct Shown {
 
 impl Shown {
     async fn begin(question: &Question) -> Result<Self, NotificationError> {
+        let mut shown = Self::connect().await?;
+        if !shown.abilities().await?.iter().any(|ability| ability == "actions") {
+            let (name, ..): (String, String, String, String) =
+                shown.call("GetServerInformation", &()).await?;
+            return Err(NotificationError::NoActions(name));
+        }
+        let actions = [ACTION, question.action.as_str()];
+        shown.show(&question.summary, &question.body, &actions, FOR_GOOD).await?;
+        Ok(shown)
+    }
+
+    /// Finds out who shows notifications.
+    async fn connect() -> Result<Self, NotificationError> {
         let no_bus = |error: zbus::Error| NotificationError::NoBus(error.to_string());
         let connection = Connection::session().await.map_err(no_bus)?;
         let bus = DBusProxy::new(&connection).await.map_err(no_bus)?;
@@ -80,30 +109,29 @@ impl Shown {
         let handed_on =
             MessageStream::for_match_rule(rule, &connection, Some(WAITING)).await.map_err(failed)?;
 
-        let mut shown = Self { connection, owner, id: 0, said, handed_on };
-        let abilities: Vec<String> = shown.call("GetCapabilities", &()).await?;
-        if !abilities.iter().any(|ability| ability == "actions") {
-            let (name, ..): (String, String, String, String) =
-                shown.call("GetServerInformation", &()).await?;
-            return Err(NotificationError::NoActions(name));
-        }
-        let has_markup = abilities.iter().any(|ability| ability == "body-markup");
-        let body = if has_markup { plain(&question.body) } else { question.body.clone() };
+        Ok(Self { connection, owner, id: 0, has_markup: false, said, handed_on })
+    }
+
+    /// What the owner can do.
+    async fn abilities(&mut self) -> Result<Vec<String>, NotificationError> {
+        let abilities: Vec<String> = self.call("GetCapabilities", &()).await?;
+        self.has_markup = abilities.iter().any(|ability| ability == "body-markup");
+        Ok(abilities)
+    }
+
+    /// Shows the texts for this time, in milliseconds.
+    async fn show(
+        &mut self,
+        summary: &str,
+        body: &str,
+        actions: &[&str],
+        time: i32,
+    ) -> Result<(), NotificationError> {
+        let body = if self.has_markup { plain(body) } else { body.to_owned() };
         let hints = HashMap::from([("urgency", Value::U8(2))]);
-        let actions = [ACTION, question.action.as_str()];
-        // It stays until it is answered: no time of its own (0).
-        let notice = (
-            "brokerd",
-            0_u32,
-            "dialog-password",
-            question.summary.as_str(),
-            body,
-            actions.as_slice(),
-            hints,
-            0_i32,
-        );
-        shown.id = shown.call("Notify", &notice).await?;
-        Ok(shown)
+        let notice = ("brokerd", 0_u32, "dialog-password", summary, body, actions, hints, time);
+        self.id = self.call("Notify", &notice).await?;
+        Ok(())
     }
 
     /// Calls the owner, not the name: what it is then is what answers.
