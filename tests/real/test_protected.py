@@ -415,10 +415,10 @@ def test_where_a_code_approves_aws_decides_for_each_session(broker, place, sts):
             assert done.code == said, done
             return done.out
 
-        sts.fail("", Failure.WRONG_CODE)
+        sts.fail(PROD.name, Failure.WRONG_CODE)
         give("000000", 4)
         assert refused(terminal.ask(project))
-        sts.fail("", None)
+        sts.fail(PROD.name, None)
         before = len(sts.assumed())
         assert give("123456", 0).startswith("approved shop.prod")
         # The same terminal does: AWS has judged.
