@@ -259,7 +259,7 @@ pub enum Request {
     Unlock,
     /// Drop every session, and take what is cached out of every keychain.
     Forget {
-        /// What people gave to be kept too: keys and logins.
+        /// What people gave to be kept too: keys and values of secrets.
         all: bool,
     },
     /// What people gave to be kept in a keychain.

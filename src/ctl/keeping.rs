@@ -26,7 +26,7 @@ pub(super) struct Refresh {
 /// `brokerctl forget`.
 #[derive(Debug, Args)]
 pub(super) struct Forget {
-    /// Also what you gave to be kept: long-term keys and logins
+    /// Also what you gave to be kept: long-term keys and values of secrets
     #[arg(long)]
     all: bool,
     /// Do not ask

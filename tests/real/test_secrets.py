@@ -480,3 +480,28 @@ def test_a_deny_ends_it_at_once(shop):
     assert shop.secret("KEY")["SecretString"] == "value"
     shop.ctl("deny")
     assert fault(shop.ask("/secretsmanager/get?secretId=KEY")[0]) == (403, "AccessDeniedException")
+
+
+def closed(shop, hint):
+    """Asserts that no way out gives the secret KEY, and that each but the agent's interface says what to type."""
+    [answer] = shop.ask("/secretsmanager/get?secretId=KEY")
+    assert answer["status"] in (400, 403, 404) and "hereMarked" not in answer["body"], answer
+    for words in (["secret", "get", "KEY"], ["exec", "--secrets", "--", "env"], ["secret", "refresh"]):
+        done = shop.ctl(*words, code=4)
+        assert hint in done.stderr and "hereMarked" not in done.stdout + done.stderr, done
+
+
+def test_nothing_is_handed_out_while_brokerd_is_locked(shop, broker):
+    broker.environment["KEY_FROM"] = "hereMarked"
+    shop.start({"KEY": '{ env = "KEY_FROM" }'})
+    assert shop.secret("KEY")["SecretString"] == "hereMarked"
+    shop.ctl("lock")
+    closed(shop, "brokerctl unlock")
+    shop.ctl("unlock")
+    assert shop.secret("KEY")["SecretString"] == "hereMarked"
+
+
+def test_the_secrets_of_a_protected_profile_wait_for_the_approval_too(shop, broker):
+    broker.environment["KEY_FROM"] = "hereMarked"
+    shop.start({"KEY": '{ env = "KEY_FROM" }'}, more="protected = true")
+    closed(shop, "brokerctl approve shop dev")
