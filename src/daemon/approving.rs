@@ -281,7 +281,14 @@ impl Broker {
                 let catalog = self.known_catalog().await?;
                 let loosenings = self.approvals.guarded(&catalog).await.loosenings(&catalog);
                 let same = |known: &Loosening| known.profile == *profile && known.digest() == *digest;
-                let what = loosenings.into_iter().find(same).map(|found| found.what).unwrap_or_default();
+                // What was shown must be all that it takes away now.
+                let what = loosenings.into_iter().find(same).map(|found| found.what);
+                let what = what.ok_or_else(|| {
+                    Failure::new(
+                        "the catalog is another than the one that was shown",
+                        Some("brokerctl approve --catalog".to_owned()),
+                    )
+                })?;
                 self.approvals.settle(&catalog, Some(profile.clone())).await.1?;
                 self.approvals.settle_matter(&pending.matter);
                 tracing::info!(%profile, what = what.join("; "), "an edit of the catalog was approved");

@@ -252,7 +252,7 @@ impl Broker {
 
     /// Begins to ask for what will be served in a moment.
     pub(super) async fn begin(&self, decision: &Arc<Decision>) {
-        if self.gate(decision).await.is_ok() {
+        if decision.withheld(&clock::local_now()).is_none() && self.gate(decision).await.is_ok() {
             self.sessions.begin(self.request(decision), decision);
         }
     }

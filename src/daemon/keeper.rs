@@ -280,7 +280,9 @@ impl Broker {
             self.handed_out().note_earlier(used.credentials.expires());
         }
         self.sessions.restore(cache.sessions);
-        self.secrets.restore(cache.secrets);
+        if self.sessions.locked().is_none() {
+            self.secrets.restore(cache.secrets);
+        }
     }
 
     /// Writes everything to the keychain. Whether that went well.
@@ -301,7 +303,8 @@ impl Broker {
             sessions: self.sessions.kept(),
             logins: self.logins.kept(),
             clock,
-            secrets: self.secrets.kept(),
+            // What was being read when it was locked may have come since.
+            secrets: if self.sessions.locked().is_some() { Vec::new() } else { self.secrets.kept() },
         };
         if let Ok(catalog) = self.catalogs.known() {
             // The next daemon would not serve them: it asks whoever has to approve.

@@ -75,6 +75,7 @@ impl Broker {
         let was = self.lock_file.change(move |locked| (locked.unlock(by), locked.lock)).await?;
         if let (was, None) = was {
             *self.lock_now() = None;
+            self.secrets.clear();
             self.sessions.unlock();
             tracing::info!(%by, "unlocked");
             return Ok(Reply::Unlocked { was });
@@ -86,6 +87,9 @@ impl Broker {
     pub(super) async fn refresh(&self, process: ProcessId, wanted: &Wanted) -> Result<Reply, Failure> {
         let Named { asking, .. } = self.decide_named(process, wanted).await?;
         let decision = asking.outcome.result.as_ref().map_err(|refusal| Failure::from(refusal.clone()))?;
+        if let Some(refusal) = decision.withheld(&clock::local_now()) {
+            return Err(refusal.into());
+        }
         self.permit(&asking, decision).await?;
         let (before, outcome) = self.sessions.refresh(self.request(decision), decision, FOR_A_PERSON).await;
         let named = |session: &Session| {

@@ -226,6 +226,16 @@ impl Broker {
             return Err(IssueError::Locked { since }.into());
         }
         let (serial, request) = self.wanted_code(profile).await?;
+        // The code may go into a call for the role itself.
+        let role = &request.access_role;
+        let is_protected = self.known_catalog().await?.protection_of(role).is_some();
+        if is_protected && !self.approvals.given().iter().any(|given| given.of.role == role.role_arn) {
+            let why = format!(
+                "the role {} is that of a protected profile, whose use is not approved",
+                role.role_arn
+            );
+            return Err(Failure::for_person(why, "brokerctl approve APP STAGE"));
+        }
         let taken = |expires, is_for_one| {
             Reply::MfaTaken(MfaTaken { serial: serial.to_string(), expires, is_for_one })
         };

@@ -28,13 +28,19 @@ use crate::edges::sts::Issuer;
 use super::turns::{Turns, Urgency};
 
 /// A session that can be served.
-#[derive(Debug)]
 pub(super) struct Session {
     pub(super) credentials: Arc<SessionCredentials>,
     /// The IMDS document, ready to send.
     pub(super) document: Bytes,
     /// The extended twin, ready to send.
     pub(super) extended: Bytes,
+}
+
+impl std::fmt::Debug for Session {
+    /// Without the documents: they hold the keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("credentials", &self.credentials).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -101,8 +107,13 @@ impl Slot {
         failing.map(|failing| failing.error.clone())
     }
 
-    /// Whether AWS has to judge a code for each session: then none is asked for without one.
+    /// Whether a code went into the session that there is, or has to: then none is asked for without one in its place.
     fn is_only_by_code(&self) -> bool {
+        (self.session.is_some() && self.is_made_with_code) || self.is_approved_by_code()
+    }
+
+    /// Whether AWS has to judge a code for each session.
+    fn is_approved_by_code(&self) -> bool {
         let protection = self.decision.as_ref().and_then(|decision| decision.profile.protection);
         protection.is_some_and(|protection| protection.approve == Approve::Mfa)
     }
@@ -464,13 +475,14 @@ impl Sessions {
             (session.clone(), lease_in_doubt(issued, expires, now, self.clock.stepped()))
         });
         if slot.is_only_by_code() {
-            return match known {
-                Some((session, Lease::Fresh | Lease::Due | Lease::Low)) => Look::Served(session),
-                Some((_, Lease::Expired)) | None => {
+            match known {
+                Some((session, Lease::Fresh | Lease::Due | Lease::Low)) => return Look::Served(session),
+                Some((_, Lease::Expired)) | None if slot.is_approved_by_code() => {
                     slot.session = None;
-                    Look::Failed(needs_code(request))
+                    return Look::Failed(needs_code(request));
                 }
-            };
+                Some((_, Lease::Expired)) | None => {}
+            }
         }
         match (known, slot.remembered()) {
             (Some((session, Lease::Fresh)), _) | (Some((session, Lease::Due | Lease::Low)), Some(_)) => {
@@ -611,7 +623,8 @@ impl Sessions {
             let slot = table.slots.get_mut(request)?;
             let is_used = slot.last_used.is_some_and(|used| used.after(self.idle_after) > self.clock.now());
             // Of a protected profile STS is asked only when somebody asks who may: its approval may be over by now.
-            let protected = slot.decision.as_ref().is_some_and(|of| of.profile.protection.is_some());
+            let protected = slot.is_only_by_code()
+                || slot.decision.as_ref().is_some_and(|of| of.profile.protection.is_some());
             // Whoever uses it failed to renew it just now.
             let failing = slot.failing.as_ref().map(|failing| failing.until);
             match failing.map(|until| until.saturating_duration_since(Instant::now())) {

@@ -61,10 +61,21 @@ pub fn complete(
         }
         for need in needs {
             let finding = match known.remove(&need) {
-                Some(finding) if finding.sources.iter().all(Source::is_current) => finding,
+                Some(finding) if finding.holds() => finding,
                 earlier => find(&need, file, home).or_last_good(earlier),
             };
             needed.insert(need, finding);
+        }
+        let found = needed.iter().map(|(need, finding)| (need.clone(), finding.found.clone())).collect();
+        document = document.with(Arc::new(found));
+    }
+    // What nobody looked at is not absent.
+    let open: Vec<Need> =
+        document.needs(inputs).into_iter().filter(|need| !needed.contains_key(need)).collect();
+    if !open.is_empty() {
+        for need in open {
+            let why = "the configuration needs too many files".to_owned();
+            needed.insert(need, Finding::of(Found::Refused(why), Vec::new()));
         }
         let found = needed.iter().map(|(need, finding)| (need.clone(), finding.found.clone())).collect();
         document = document.with(Arc::new(found));
@@ -76,6 +87,12 @@ pub fn complete(
 impl Finding {
     fn of(found: Found, sources: Vec<Source>) -> Self {
         Self { found, sources }
+    }
+
+    /// Whether it is still so. Why something may not be read can change without the file.
+    fn holds(&self) -> bool {
+        let is_refused = matches!(self.found, Found::Refused(_));
+        !is_refused && !self.sources.is_empty() && self.sources.iter().all(Source::is_current)
     }
 
     /// This one, or where the file does not parse any more what it said before.
@@ -165,8 +182,10 @@ fn checked(path: &Path, bounds: Bounds<'_>) -> Result<Option<PathBuf>, String> {
 
 /// What is checked out.
 fn head(directory: &Path) -> Finding {
-    let (head, looked_at) = repository::head(directory);
+    let (_, looked_at) = repository::head(directory);
+    // Before it is read for good: what changes meanwhile is seen by the stamps.
     let sources = looked_at.into_iter().map(Source::now).collect();
+    let (head, _) = repository::head(directory);
     Finding::of(head.map_or(Found::Absent, |(branch, commit)| Found::Head { branch, commit }), sources)
 }
 
@@ -181,8 +200,8 @@ fn composition(directory: &Path, bounds: Bounds<'_>) -> Finding {
         }
         for name in NAMES {
             let path = above.join(name);
+            sources.push(Source::now(path.clone()));
             let finding = included_document(&path, bounds);
-            sources.push(Source::now(path));
             match finding {
                 Ok(None) => {}
                 Ok(Some(document)) if document.is_program() || document.has_service_in(directory) => {

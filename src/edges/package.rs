@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
 
-use super::random;
+use super::{random, trust};
 use crate::core::safeguard::{STATE, TEMPLATE};
 
 /// An artifact that is larger is a mistake; CloudFormation takes a megabyte.
@@ -118,6 +118,12 @@ pub struct Cli {
     pub version: Option<String>,
 }
 
+/// Whether nobody else could have put a program where it is.
+fn is_ours(program: &Path) -> bool {
+    let real = fs::canonicalize(program);
+    real.is_ok_and(|real| trust::check(program).is_ok() && trust::check(&real).is_ok())
+}
+
 impl Cli {
     /// The CLI that a project uses: of the nearest `node_modules/.bin`, else of `path`, the value of `PATH`.
     pub fn find(project: &Path, path: &std::ffi::OsStr) -> Option<Self> {
@@ -128,6 +134,7 @@ impl Cli {
             |program| {
                 fs::metadata(program)
                     .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+                    && is_ours(program)
             },
         )?;
         Some(Self { version: version(&program), program })

@@ -1,8 +1,10 @@
 //! Where a file lies in its Git repository, the same for each worktree (`man gitrepository-layout`).
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::settled;
 use crate::core::allowed::RepositoryPlace;
 
 /// The place of a configuration; `None` if it is in no repository, or in one that does not know this worktree.
@@ -20,30 +22,39 @@ pub fn top(directory: &Path) -> Option<&Path> {
 /// The branch that is checked out where a directory is, if one is, and its commit, and the files that say so or would.
 /// No head without a repository, or without a commit in it.
 pub fn head(directory: &Path) -> (Option<(Option<String>, String)>, Vec<PathBuf>) {
-    let Some(top) = top(directory) else { return (None, Vec::new()) };
+    let Some(top) = top(directory) else { return (None, vec![directory.join(".git")]) };
     let link = top.join(".git");
     // In a further worktree `.git` is a file that names where its head is.
-    let own = match fs::read_to_string(&link) {
+    let own = match text(&link) {
         Ok(named) => top.join(named.strip_prefix("gitdir:").unwrap_or_default().trim()),
-        Err(_) => link,
+        Err(_) => link.clone(),
     };
-    let mut looked_at = vec![own.join("HEAD")];
-    let Ok(head) = fs::read_to_string(own.join("HEAD")) else { return (None, looked_at) };
+    let mut looked_at = vec![link.clone(), own.join("HEAD")];
+    let Ok(head) = text(own.join("HEAD")) else { return (None, looked_at) };
     let head = head.trim();
     let Some(reference) = head.strip_prefix("ref: ") else {
         return (is_commit(head).then(|| (None, head.to_owned())), looked_at);
     };
-    let common =
-        fs::read_to_string(own.join("commondir")).map_or_else(|_| own.clone(), |path| own.join(path.trim()));
+    if !reference.starts_with("refs/") || reference.split('/').any(|part| part == "..") {
+        return (None, looked_at);
+    }
+    let common = text(own.join("commondir")).map_or_else(|_| own.clone(), |path| own.join(path.trim()));
     looked_at.extend([common.join(reference), common.join("packed-refs")]);
-    let loose = fs::read_to_string(common.join(reference)).map(|commit| commit.trim().to_owned());
+    let loose = text(common.join(reference)).map(|commit| commit.trim().to_owned());
     let commit = loose.ok().or_else(|| {
-        let packed = fs::read_to_string(common.join("packed-refs")).ok()?;
+        let packed = text(common.join("packed-refs")).ok()?;
         let entry = packed.lines().find(|entry| entry.split(' ').nth(1) == Some(reference))?;
         entry.split(' ').next().map(str::to_owned)
     });
     let branch = reference.strip_prefix("refs/heads/").map(str::to_owned);
     (commit.filter(|commit| is_commit(commit)).map(|commit| (branch, commit)), looked_at)
+}
+
+/// A file of a repository that may be anybody's: small, regular, and not waited for.
+fn text(path: impl AsRef<Path>) -> io::Result<String> {
+    const LARGEST: u64 = 16 * 1024 * 1024;
+    let (_, bytes) = settled::read_now(path.as_ref(), LARGEST)?;
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 /// Whether a text is the name of a commit: SHA-1 or SHA-256 in hexadecimal digits.
@@ -58,11 +69,11 @@ fn common_directory(git: &Path) -> Option<PathBuf> {
     }
     // In a further worktree `.git` is a file that names `<repository>/worktrees/<name>`, which names it back.
     // Without the way back anybody could claim to be a worktree of somebody's repository.
-    let named = fs::read_to_string(git).ok()?;
+    let named = text(git).ok()?;
     let worktree = fs::canonicalize(git.parent()?.join(named.strip_prefix("gitdir:")?.trim())).ok()?;
-    let back = fs::read_to_string(worktree.join("gitdir")).ok()?;
+    let back = text(worktree.join("gitdir")).ok()?;
     let points_back = fs::canonicalize(worktree.join(back.trim())).ok() == fs::canonicalize(git).ok();
-    let common = fs::read_to_string(worktree.join("commondir")).ok()?;
+    let common = text(worktree.join("commondir")).ok()?;
     points_back.then(|| fs::canonicalize(worktree.join(common.trim())).ok()).flatten()
 }
 

@@ -182,7 +182,16 @@ impl Sts {
             .chain(role.via.iter().map(|via| Step::on_the_way(via, request)))
             .chain([Step::last(role, request)])
             .collect();
-        let Some(base) = &base else { return self.walk(request, &config, None, &steps, None).await };
+        let Some(base) = &base else {
+            return match code {
+                Code::None => self.walk(request, &config, None, &steps, None).await,
+                Code::ForDevice(_) | Code::IntoRole(_) => Err(IssueError::Refused {
+                    code: "none".to_owned(),
+                    why: "a token of an identity provider opens the role, and AWS takes no code with that"
+                        .to_owned(),
+                }),
+            };
+        };
         let device = steps.iter().position(|step| step.mfa_serial.is_some());
         let serial = device.and_then(|at| steps[at].mfa_serial).or(base.mfa_serial.as_ref()).cloned();
         match (code, serial) {

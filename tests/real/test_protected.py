@@ -403,9 +403,9 @@ def test_where_a_code_approves_aws_decides_for_each_session(broker, place, sts):
         answer = terminal.ask(project)
         assert refused(answer) and broker.refused(answer.pid)[-1]["approve"] == "mfa"
         assert "with a code of your MFA device" in broker.credential_process(project, code=4).stderr
-        # A code that was given for something else opens nothing here.
-        broker.ctl("mfa", "111222", "--profile", "prod")
-        assert refused(terminal.ask(project))
+        # A code that is given without an approval goes nowhere.
+        assert "not approved" in broker.ctl("mfa", "111222", "--profile", "prod", code=4).stderr
+        assert refused(terminal.ask(project)) and sts.assumed() == []
 
         def give(code, said):
             number = terminal.start([broker.programs.brokerctl, "approve", "shop", "prod"], project, screen=True)

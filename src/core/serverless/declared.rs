@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::node::{Content, Node};
+use super::node::{Content, MAX_DEPTH, MAX_NODES, Node};
 use super::resolver::Resolver;
 use super::{Document, Inputs};
 use crate::core::fault::Place;
@@ -75,7 +75,8 @@ impl Document {
     /// The whole configuration with its variables replaced.
     pub fn declared(&self, inputs: &Inputs) -> Declared {
         let Some(root) = &self.root else { return Declared::unknown("the configuration is a program") };
-        let mut growing = Growing { document: self, inputs, unknown: Vec::new(), path: Vec::new() };
+        let mut growing =
+            Growing { document: self, inputs, unknown: Vec::new(), path: Vec::new(), values: 0 };
         let value = growing.value(root);
         let mut unknown = growing.unknown;
         // `functions` may be a list of mappings, which the framework merges into one.
@@ -119,10 +120,17 @@ struct Growing<'a> {
     inputs: &'a Inputs,
     unknown: Vec<(Vec<String>, String)>,
     path: Vec<String>,
+    /// How many values there are so far.
+    values: usize,
 }
 
 impl Growing<'_> {
     fn value(&mut self, node: &Node) -> Json {
+        self.values += 1;
+        // A configuration may hold itself, and lists of lists grow without end.
+        if self.values > MAX_NODES || self.path.len() > MAX_DEPTH {
+            return self.cannot("there is too much in it, or it holds itself".to_owned());
+        }
         // A resolver for each value: what one of them costs does not count for the next.
         match Resolver::new(self.document, self.inputs).value(&node.content) {
             Ok(content) => self.json(&content),

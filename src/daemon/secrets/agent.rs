@@ -21,6 +21,7 @@ use crate::daemon::answer::{Answerer, SEARCH, slow};
 use crate::daemon::callers::{Asking, Question};
 use crate::daemon::container::{Container, Wiped};
 use crate::daemon::endpoint::Answer;
+use crate::edges::clock;
 
 /// Clients of this interface wait longer than those of a metadata service, and the endpoint for any answer 5 seconds.
 const PATIENCE: Duration = Duration::from_millis(4500);
@@ -79,6 +80,9 @@ impl Answerer {
         // What `exec --static` put into the environment is where clients of the Lambda extension look.
         let asking = self.decided(self.found().await).await;
         let decision = asking.outcome.result.as_ref().ok()?;
+        if decision.unserved(Way::SecretsAgent, &clock::local_now()).is_some() {
+            return None;
+        }
         broker.gate(decision).await.ok()?;
         let session = broker.sessions.begin(broker.request(decision), decision)?;
         let is_own: bool = session.credentials.reveal().session_token.as_bytes().ct_eq(token).into();
