@@ -36,6 +36,7 @@ pub mod random;
 pub mod repository;
 #[cfg(target_os = "linux")]
 pub mod screen_lock;
+mod sdk;
 pub mod secret_command;
 pub mod secret_file;
 pub mod secrets_manager;

@@ -1,22 +1,21 @@
 //! Sessions in memory: asked of STS once for all who wait, and renewed ahead of their end.
 
+mod session;
+mod slot;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use crate::core::cache::CachedSession;
-use crate::core::catalog::{Approve, Catalog, Source};
+use crate::core::catalog::{Catalog, Source};
 use crate::core::credentials::SessionCredentials;
 use crate::core::decision::Decision;
-use crate::core::imds;
 use crate::core::issue::IssueError;
 use crate::core::lease::{Lease, lease_in_doubt, renew_after, renew_restored_after};
 use crate::core::moment::Timestamp;
@@ -27,120 +26,12 @@ use crate::edges::sts::Issuer;
 
 use super::turns::{Turns, Urgency};
 
-/// A session that can be served.
-pub(super) struct Session {
-    pub(super) credentials: Arc<SessionCredentials>,
-    /// The IMDS document, ready to send.
-    pub(super) document: Bytes,
-    /// The extended twin, ready to send.
-    pub(super) extended: Bytes,
-}
-
-impl std::fmt::Debug for Session {
-    /// Without the documents: they hold the keys.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("credentials", &self.credentials).finish_non_exhaustive()
-    }
-}
-
-impl Session {
-    fn new(credentials: Arc<SessionCredentials>, account: &str) -> Self {
-        let document = wiped(imds::credentials(&credentials, None));
-        let extended = wiped(imds::credentials(&credentials, Some(account)));
-        Self { credentials, document, extended }
-    }
-}
-
-/// Bytes that are wiped when the last of their owners lets go.
-fn wiped(text: Zeroizing<String>) -> Bytes {
-    struct Owner(Zeroizing<String>);
-    impl AsRef<[u8]> for Owner {
-        fn as_ref(&self) -> &[u8] {
-            self.0.as_bytes()
-        }
-    }
-    Bytes::from_owner(Owner(text))
-}
+pub(super) use session::Session;
+use slot::{Failing, Flight, Slot, needs_code};
 
 type Outcome = Result<Arc<Session>, IssueError>;
 /// After how long to renew a session: issued, expires, now, jitter.
 type When = fn(Timestamp, Timestamp, Timestamp, u8) -> Duration;
-
-/// A call to STS that is under way.
-#[derive(Debug, Clone)]
-struct Flight {
-    /// Where its outcome comes out, for all who wait.
-    outcome: watch::Receiver<Option<Outcome>>,
-    /// Notified when somebody waits for it.
-    hurry: Arc<Notify>,
-}
-
-/// How the calls for a session have failed since the last one that did not.
-#[derive(Debug, Clone)]
-struct Failing {
-    error: IssueError,
-    /// Until when it is remembered: STS is not asked before.
-    until: Instant,
-    since: Timestamp,
-    times: u32,
-}
-
-/// What is known of one session.
-#[derive(Debug, Default)]
-struct Slot {
-    session: Option<Arc<Session>>,
-    /// Whether the session was made with a code of an MFA device that went into the call for it.
-    is_made_with_code: bool,
-    failing: Option<Failing>,
-    flight: Option<Flight>,
-    last_used: Option<Timestamp>,
-    /// The decision that it was last asked for with, so that `status` can name it.
-    decision: Option<Arc<Decision>>,
-    /// The task that renews or forgets it.
-    renewal: Option<AbortHandle>,
-}
-
-impl Slot {
-    /// The last error, as long as it is remembered.
-    fn remembered(&self) -> Option<IssueError> {
-        let failing = self.failing.as_ref().filter(|failing| Instant::now() < failing.until);
-        failing.map(|failing| failing.error.clone())
-    }
-
-    /// Whether a code went into the session that there is, or has to: then none is asked for without one in its place.
-    fn is_only_by_code(&self) -> bool {
-        (self.session.is_some() && self.is_made_with_code) || self.is_approved_by_code()
-    }
-
-    /// Whether AWS has to judge a code for each session.
-    fn is_approved_by_code(&self) -> bool {
-        let protection = self.decision.as_ref().and_then(|decision| decision.profile.protection);
-        protection.is_some_and(|protection| protection.approve == Approve::Mfa)
-    }
-
-    fn tend(&mut self, task: AbortHandle) {
-        if let Some(earlier) = self.renewal.replace(task) {
-            earlier.abort();
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(renewal) = self.renewal.take() {
-            renewal.abort();
-        }
-    }
-}
-
-/// That a session comes only of a code that a person gives.
-fn needs_code(request: &SessionRequest) -> IssueError {
-    let serial = request.access_role.mfa_serial.as_ref();
-    IssueError::NeedsMfa {
-        serial: serial.map_or_else(|| "the device".to_owned(), ToString::to_string),
-        why: "the profile is approved by a code for each session".to_owned(),
-    }
-}
 
 /// What there is.
 #[derive(Debug, Default)]

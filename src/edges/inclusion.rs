@@ -182,10 +182,7 @@ fn checked(path: &Path, bounds: Bounds<'_>) -> Result<Option<PathBuf>, String> {
 
 /// What is checked out.
 fn head(directory: &Path) -> Finding {
-    let (_, looked_at) = repository::head(directory);
-    // Before it is read for good: what changes meanwhile is seen by the stamps.
-    let sources = looked_at.into_iter().map(Source::now).collect();
-    let (head, _) = repository::head(directory);
+    let (head, sources) = repository::head(directory);
     Finding::of(head.map_or(Found::Absent, |(branch, commit)| Found::Head { branch, commit }), sources)
 }
 

@@ -1,11 +1,8 @@
 //! Calls to AWS that a profile's own session signs.
 
 use std::error::Error;
-use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -14,6 +11,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::base_credentials::words;
+use super::sdk;
 use crate::core::credentials::SessionCredentials;
 use crate::core::name::Region as RegionName;
 use crate::core::secret::SecretFailure;
@@ -28,18 +26,8 @@ pub async fn config(http: SharedHttpClient, session: &SessionCredentials, region
         None,
         "session",
     );
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .region(Region::new(region.to_string()))
+    sdk::loader(http, Region::new(region.to_string()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .retry_config(RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2)))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(4))
-                .operation_attempt_timeout(Duration::from_secs(8))
-                .operation_timeout(Duration::from_secs(20))
-                .build(),
-        )
         .load()
         .await
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::settled;
+use super::source::Source;
 use crate::core::allowed::RepositoryPlace;
 
 /// The place of a configuration; `None` if it is in no repository, or in one that does not know this worktree.
@@ -19,35 +20,45 @@ pub fn top(directory: &Path) -> Option<&Path> {
     directory.ancestors().find(|directory| fs::symlink_metadata(directory.join(".git")).is_ok())
 }
 
-/// The branch that is checked out where a directory is, if one is, and its commit, and the files that say so or would.
-/// No head without a repository, or without a commit in it.
-pub fn head(directory: &Path) -> (Option<(Option<String>, String)>, Vec<PathBuf>) {
-    let Some(top) = top(directory) else { return (None, vec![directory.join(".git")]) };
-    let link = top.join(".git");
+/// The branch that is checked out where a directory is, if one is, and its commit, and the files that say so or would, as
+/// they were then. No head without a repository, or without a commit in it.
+pub fn head(directory: &Path) -> (Option<(Option<String>, String)>, Vec<Source>) {
+    let Some(top) = top(directory) else { return (None, vec![Source::now(directory.join(".git"))]) };
+    let mut looked_at = Vec::new();
+    let head = head_at(top.join(".git"), &mut looked_at);
+    (head, looked_at)
+}
+
+fn head_at(link: PathBuf, looked_at: &mut Vec<Source>) -> Option<(Option<String>, String)> {
     // In a further worktree `.git` is a file that names where its head is.
-    let own = match text(&link) {
-        Ok(named) => top.join(named.strip_prefix("gitdir:").unwrap_or_default().trim()),
-        Err(_) => link.clone(),
+    let own = match look(&link, looked_at) {
+        Some(named) => link.parent()?.join(named.strip_prefix("gitdir:").unwrap_or_default().trim()),
+        None => link,
     };
-    let mut looked_at = vec![link.clone(), own.join("HEAD")];
-    let Ok(head) = text(own.join("HEAD")) else { return (None, looked_at) };
+    let head = look(&own.join("HEAD"), looked_at)?;
     let head = head.trim();
     let Some(reference) = head.strip_prefix("ref: ") else {
-        return (is_commit(head).then(|| (None, head.to_owned())), looked_at);
+        return is_commit(head).then(|| (None, head.to_owned()));
     };
     if !reference.starts_with("refs/") || reference.split('/').any(|part| part == "..") {
-        return (None, looked_at);
+        return None;
     }
     let common = text(own.join("commondir")).map_or_else(|_| own.clone(), |path| own.join(path.trim()));
-    looked_at.extend([common.join(reference), common.join("packed-refs")]);
-    let loose = text(common.join(reference)).map(|commit| commit.trim().to_owned());
-    let commit = loose.ok().or_else(|| {
-        let packed = text(common.join("packed-refs")).ok()?;
+    let loose = look(&common.join(reference), looked_at).map(|commit| commit.trim().to_owned());
+    let packed = look(&common.join("packed-refs"), looked_at);
+    let commit = loose.or_else(|| {
+        let packed = packed?;
         let entry = packed.lines().find(|entry| entry.split(' ').nth(1) == Some(reference))?;
         entry.split(' ').next().map(str::to_owned)
     });
     let branch = reference.strip_prefix("refs/heads/").map(str::to_owned);
-    (commit.filter(|commit| is_commit(commit)).map(|commit| (branch, commit)), looked_at)
+    commit.filter(|commit| is_commit(commit)).map(|commit| (branch, commit))
+}
+
+/// What stands in a file, which is noted as it was before it was read.
+fn look(path: &Path, looked_at: &mut Vec<Source>) -> Option<String> {
+    looked_at.push(Source::now(path.to_owned()));
+    text(path).ok()
 }
 
 /// A file of a repository that may be anybody's: small, regular, and not waited for.
@@ -99,7 +110,7 @@ mod tests {
         assert_eq!(head(), Some((Some("feature/x".into()), two)));
         fs::write(git.join("HEAD"), format!("{one}\n")).unwrap();
         assert_eq!(head(), Some((None, one)));
-        assert!(super::head(&home).1.contains(&git.join("HEAD")));
+        assert!(super::head(&home).1.iter().any(|source| source.path == git.join("HEAD")));
     }
 
     #[test]

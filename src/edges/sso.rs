@@ -5,9 +5,7 @@ mod login;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
 use aws_sdk_ssooidc::operation::create_token::{CreateTokenError, CreateTokenOutput};
@@ -17,9 +15,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use zeroize::Zeroizing;
 
 use super::base_credentials::words;
-use super::clock;
 use super::logins::Logins;
 use super::sso_cache::SsoCache;
+use super::{clock, sdk};
 use crate::core::issue::IssueError;
 use crate::core::moment::Timestamp;
 use crate::core::sso::{SsoClient, SsoSession, SsoToken};
@@ -43,21 +41,8 @@ impl Sso {
     }
 
     async fn config(&self, session: &SsoSession) -> SdkConfig {
-        let loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(self.http.clone())
-            .region(aws_config::Region::new(session.region.to_string()))
-            .no_credentials()
-            .retry_config(
-                RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2)),
-            )
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(4))
-                    .operation_attempt_timeout(Duration::from_secs(8))
-                    .operation_timeout(Duration::from_secs(20))
-                    .build(),
-            );
-        loader.load().await
+        let region = aws_config::Region::new(session.region.to_string());
+        sdk::loader(self.http.clone(), region).no_credentials().load().await
     }
 
     /// Credentials of a role, by the token of a login.

@@ -11,10 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_config::provider_config::ProviderConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_sts::config::IdentityCache;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -23,7 +21,7 @@ use super::aws_clock::AwsClock;
 use super::keychain::Durable;
 use super::logins::Logins;
 use super::sso::Sso;
-use super::{base_credentials, mfa_process};
+use super::{base_credentials, mfa_process, sdk};
 use crate::core::catalog::{AccessRole, Source};
 use crate::core::credentials::SessionCredentials;
 use crate::core::issue::IssueError;
@@ -250,22 +248,10 @@ impl Sts {
     }
 
     async fn config(&self, role: &AccessRole) -> SdkConfig {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(self.http.clone())
-            .region(region(role).await)
+        let mut loader = sdk::loader(self.http.clone(), region(role).await)
             .no_credentials()
             .time_source(self.clock.signing())
-            .identity_cache(IdentityCache::no_cache())
-            .retry_config(
-                RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2)),
-            )
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(4))
-                    .operation_attempt_timeout(Duration::from_secs(8))
-                    .operation_timeout(Duration::from_secs(20))
-                    .build(),
-            );
+            .identity_cache(IdentityCache::no_cache());
         if let Source::Named(profile) = &role.source {
             loader = loader.profile_name(profile);
         }
