@@ -270,12 +270,16 @@ impl Document {
                 named
             }
             Some(Found::Composition(root)) => ask(&Self::clone(root).with(self.found.clone()), inputs, needs),
-            Some(Found::Refused(why) | Found::Broken(why)) => Finding::Unknown(Unknown {
-                reason: why.clone(),
-                origin: Origin { file: self.file.clone(), place: None, via: Vec::new() },
-            }),
+            Some(Found::Refused(why)) => self.unknown_by(why.clone()),
+            Some(Found::Broken(fault)) => self.unknown_by(fault.to_string()),
             Some(_) => named,
         }
+    }
+
+    /// What the composition would say cannot be known.
+    fn unknown_by(&self, reason: String) -> Finding {
+        let origin = Origin { file: self.file.clone(), place: None, via: Vec::new() };
+        Finding::Unknown(Unknown { reason, origin })
     }
 
     /// Whether this is the configuration of a composition, by its name.

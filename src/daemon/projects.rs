@@ -34,7 +34,7 @@ struct Entry {
 pub(super) struct Reading {
     /// The last good one, or why there has never been one.
     pub(super) document: Result<Arc<Document>, Fault>,
-    /// What is wrong with the file now, if the reading is an older one.
+    /// What is wrong now with the file, or with one that it includes, if the reading is an older one.
     pub(super) stale: Option<Fault>,
     /// Every file that was looked at for it, whether it was there or not. It holds as long as all of them are current.
     pub(super) sources: Arc<[Source]>,
@@ -76,6 +76,8 @@ impl Projects {
             Ok((document, known)) => {
                 let beside = known.values().flat_map(|finding| finding.sources.iter().cloned());
                 reading.sources = std::iter::once(own).chain(beside).collect();
+                let beside = known.values().find_map(|finding| finding.stale.clone());
+                reading.stale = reading.stale.or(beside);
                 reading.document = Ok(Arc::new(document));
                 lock(&self.findings).insert(config, known);
             }

@@ -28,6 +28,8 @@ pub struct Finding {
     pub found: Found,
     /// The files that were looked at.
     pub sources: Vec<Source>,
+    /// What is wrong with the file now, if what was found is an older content of it.
+    pub stale: Option<Fault>,
 }
 
 impl std::fmt::Debug for Finding {
@@ -86,7 +88,7 @@ pub fn complete(
 
 impl Finding {
     fn of(found: Found, sources: Vec<Source>) -> Self {
-        Self { found, sources }
+        Self { found, sources, stale: None }
     }
 
     /// Whether it is still so. Why something may not be read can change without the file.
@@ -99,9 +101,9 @@ impl Finding {
     fn or_last_good(self, earlier: Option<Self>) -> Self {
         match (&self.found, earlier) {
             (
-                Found::Broken(_),
+                Found::Broken(fault),
                 Some(Self { found: found @ (Found::Content(_) | Found::Composition(_)), .. }),
-            ) => Self { found, ..self },
+            ) => Self { found, stale: Some(fault.clone()), sources: self.sources },
             _ => self,
         }
     }
@@ -162,7 +164,7 @@ fn included(path: &Path, bounds: Bounds<'_>) -> Finding {
             }
             // Its writer may end without another change, so it is looked at again in any case.
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Finding::of(
-                Found::Broken(format!("{}: {error}", path.display())),
+                Found::Broken(Fault::new(path, None, error.to_string())),
                 vec![Source { path: path.to_owned(), stamp: None }],
             ),
             Err(error) => Finding::of(Found::Refused(format!("{}: {error}", path.display())), now),
@@ -214,14 +216,13 @@ fn composition(directory: &Path, bounds: Bounds<'_>) -> Finding {
 
 fn included_document(path: &Path, bounds: Bounds<'_>) -> Result<Option<Document>, Found> {
     let Some(real) = checked(path, bounds).map_err(Found::Refused)? else { return Ok(None) };
-    let broken = |fault: Fault| Found::Broken(fault.to_string());
     let bytes = if is_program(path) {
         Vec::new()
     } else {
         let content = settled::read_blocking(&real, MAX_BYTES as u64);
         content.map_err(|error| Found::Refused(format!("{}: {error}", path.display())))?.1
     };
-    Document::parse(path, &bytes).map(Some).map_err(broken)
+    Document::parse(path, &bytes).map(Some).map_err(Found::Broken)
 }
 
 #[cfg(test)]
@@ -295,6 +296,20 @@ mod tests {
             Some("prod"),
             "the last good"
         );
+        let stale: Vec<_> = known.values().filter_map(|finding| finding.stale.as_ref()).collect();
+        assert!(
+            matches!(stale[..], [fault] if fault.file.ends_with("stage.json")),
+            "and it is said: {stale:?}"
+        );
+        tree.completed(&mut known);
+        assert_eq!(
+            known.values().filter(|finding| finding.stale.is_some()).count(),
+            1,
+            "as long as it is so"
+        );
+        fs::write(tree.home.join("repo/svc/stage.json"), "{\"name\": \"prod\"}").unwrap();
+        tree.completed(&mut known);
+        assert!(known.values().all(|finding| finding.stale.is_none()));
         fs::remove_file(tree.home.join("repo/svc/stage.json")).unwrap();
         assert!(tree.completed(&mut known).stage(&Inputs::default()).known().is_none());
     }

@@ -40,7 +40,7 @@ pub struct Unknown {
 pub struct Origin {
     /// The file: the configuration's, as it was given to [`Document::parse`](super::Document::parse), or an included one.
     pub file: PathBuf,
-    /// The place of the value in it; none for JSON.
+    /// The place of the value in it, where one is known.
     pub place: Option<Place>,
     /// The sources that its variables took it from, in the order of their use, as they are written:
     /// `self:custom.stage`, `env:STAGE`, `literal`. Empty for a value without variables. Never a value.

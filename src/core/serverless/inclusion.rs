@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::node::{Content, Node};
 use super::{Document, Format, tree};
+use crate::core::fault::Fault;
 
 /// Something beside the configuration's own file that its reading needs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +30,7 @@ pub enum Found {
     /// A program, which is never run.
     Program,
     /// A file that does not parse, and its fault.
-    Broken(String),
+    Broken(Fault),
     /// Something that may not be read or cannot, and why.
     Refused(String),
     /// A branch, if one is checked out, and its commit in full.
@@ -78,20 +79,20 @@ impl Found {
         if is_program(path) {
             return Self::Program;
         }
-        let read = |format| tree(format, path, bytes).map_err(|fault| fault.to_string());
+        let read = |format| tree(format, path, bytes);
         let node = match Format::of(path) {
             Some(format @ (Format::Yaml | Format::Json)) => match read(format) {
                 Ok(Some(node)) => Ok(node),
                 Ok(None) if format == Format::Yaml => Ok(Node { place: None, content: Content::Null }),
-                Ok(None) => Err(format!("{}: not valid JSON: it is empty", path.display())),
-                Err(why) => Err(why),
+                Ok(None) => Err(Fault::new(path, None, "not valid JSON: it is empty")),
+                Err(fault) => Err(fault),
             },
             _ if path.extension().is_some_and(|extension| extension == "tfstate") => {
                 read(Format::Json).map(|node| node.unwrap_or(Node { place: None, content: Content::Null }))
             }
             _ => match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(Node { place: None, content: Content::text(text) }),
-                Err(_) => Err(format!("{} is not UTF-8", path.display())),
+                Err(_) => Err(Fault::new(path, None, "not UTF-8")),
             },
         };
         node.map_or_else(Self::Broken, |node| Self::Content(Included(node)))
@@ -142,7 +143,8 @@ mod tests {
         assert!(Found::parse(Path::new("x.js"), b"hunter2") == Found::Program);
         let text = Found::parse(Path::new("x.txt"), b"a: b");
         assert!(matches!(text, Found::Content(Included(Node { content: Content::Text(_), .. }))));
-        let Found::Broken(why) = Found::parse(Path::new("x.yml"), b"a: hunter2: x") else { panic!() };
+        let Found::Broken(fault) = Found::parse(Path::new("x.yml"), b"a: hunter2: x") else { panic!() };
+        let why = fault.to_string();
         assert!(why.starts_with("x.yml:1:11: not valid YAML") && !why.contains("hunter2"), "{why}");
         assert!(matches!(Found::parse(Path::new("x.yml"), b"# nothing"), Found::Content(_)));
         assert!(matches!(Found::parse(Path::new("x"), b"\xff"), Found::Broken(_)));

@@ -1,9 +1,11 @@
-//! serverless.json as a tree. JSON says no places: only a syntax error has one.
+//! serverless.json as a tree.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::node::{Content, MAX_NODES, Node};
 use crate::core::fault::{Fault, Place};
@@ -19,34 +21,114 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Node, Fault> {
         let place = Place { line: one_based(error.line()), column: one_based(error.column()) };
         Fault::new(file, Some(place), format!("not valid JSON: {reason}"))
     })?;
-    let mut nodes = 0;
-    tree(value, &mut nodes)
+    let mut walk = Walk { lines: Lines::of(text), nodes: 0 };
+    walk.node(value, text.trim_start())
         .ok_or_else(|| Fault::new(file, None, format!("the configuration has more than {MAX_NODES} values")))
 }
 
-/// The tree of a JSON value, or nothing if it has too many nodes.
-fn tree(value: Value, nodes: &mut usize) -> Option<Node> {
-    *nodes += 1;
-    if *nodes > MAX_NODES {
-        return None;
-    }
-    let content = match value {
-        Value::Null => Content::Null,
-        Value::Bool(value) => Content::Bool(value),
-        Value::Number(number) => match number.as_f64() {
-            Some(value) if value.is_finite() => Content::Number(value),
-            _ => Content::Null,
-        },
-        Value::String(text) => Content::text(text),
-        Value::Array(items) => {
-            Content::List(items.into_iter().map(|item| tree(item, nodes)).collect::<Option<Arc<[_]>>>()?)
+/// Makes the tree, and finds the place of each value in the text.
+struct Walk<'a> {
+    lines: Lines<'a>,
+    nodes: usize,
+}
+
+impl Walk<'_> {
+    /// The tree of a value that is written as `written`, or nothing if it has too many nodes.
+    fn node(&mut self, value: Value, written: &str) -> Option<Node> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return None;
         }
-        Value::Object(entries) => Content::Map(Arc::new(
-            entries
-                .into_iter()
-                .map(|(key, value)| Some((key, tree(value, nodes)?)))
-                .collect::<Option<_>>()?,
-        )),
-    };
-    Some(Node { place: None, content })
+        let place = self.lines.place_of(written);
+        let content = match value {
+            Value::Null => Content::Null,
+            Value::Bool(value) => Content::Bool(value),
+            Value::Number(number) => match number.as_f64() {
+                Some(value) if value.is_finite() => Content::Number(value),
+                _ => Content::Null,
+            },
+            Value::String(text) => Content::text(text),
+            Value::Array(items) => {
+                let written: Vec<&RawValue> = serde_json::from_str(written).unwrap_or_default();
+                let mut written = written.into_iter().map(RawValue::get);
+                let items = items.into_iter().map(|item| self.node(item, written.next().unwrap_or_default()));
+                Content::List(items.collect::<Option<Arc<[_]>>>()?)
+            }
+            Value::Object(entries) => {
+                let written: BTreeMap<String, &RawValue> = serde_json::from_str(written).unwrap_or_default();
+                let entries = entries.into_iter().map(|(key, value)| {
+                    let written = written.get(&key).map_or("", |written| written.get());
+                    Some((key, self.node(value, written)?))
+                });
+                Content::Map(Arc::new(entries.collect::<Option<_>>()?))
+            }
+        };
+        Some(Node { place, content })
+    }
+}
+
+/// The lines of a text, to find places fast.
+struct Lines<'a> {
+    text: &'a str,
+    /// Where each line begins.
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let after_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self { text, starts: std::iter::once(0).chain(after_newlines).collect() }
+    }
+
+    /// The place of a part of the text, known by where it lies in memory; none of what is no part of it.
+    fn place_of(&self, part: &str) -> Option<Place> {
+        let offset = part.as_ptr().addr().checked_sub(self.text.as_ptr().addr())?;
+        if part.is_empty() || offset >= self.text.len() {
+            return None;
+        }
+        let line = self.starts.partition_point(|start| *start <= offset).checked_sub(1)?;
+        let column = self.text.get(*self.starts.get(line)?..offset)?.chars().count();
+        let from_one = |count: usize| u32::try_from(count).unwrap_or(u32::MAX - 1).saturating_add(1);
+        Some(Place { line: from_one(line), column: from_one(column) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str) -> Node {
+        parse(Path::new("s.json"), text).unwrap()
+    }
+
+    fn at<'a>(node: &'a Node, path: &[&str]) -> &'a Node {
+        path.iter().fold(node, |node, key| match &node.content {
+            Content::Map(entries) => &entries[*key],
+            Content::List(items) => &items[key.parse::<usize>().unwrap()],
+            _ => panic!("{key}"),
+        })
+    }
+
+    #[test]
+    fn each_value_has_its_place() {
+        let text = " {\"app\": \"shop\",\n  \"é\": {\"a\": [1,\n \"\\u0061\"]}, \"x\": 1, \"x\":\n\n\tnull}";
+        let root = node(text);
+        for (path, line, column) in [
+            (&[][..], 1, 2),
+            (&["app"], 1, 10),
+            (&["é"], 2, 8),
+            (&["é", "a", "0"], 2, 15),
+            (&["é", "a", "1"], 3, 2),
+            (&["x"], 5, 2),
+        ] {
+            assert_eq!(at(&root, path).place, Some(Place { line, column }), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_deep_text_of_the_greatest_size_is_read() {
+        let (open, close) = ("[".repeat(100), "]".repeat(100));
+        let filling = " ".repeat(super::super::MAX_BYTES - 201);
+        assert!(at(&node(&format!("{open}{filling}1{close}")), &["0"; 100]).place.is_some());
+    }
 }

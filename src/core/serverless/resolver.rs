@@ -170,16 +170,22 @@ impl<'a> Resolver<'a> {
         self.via.last().map(|source| format!(" through ${{{source}}}")).unwrap_or_default()
     }
 
+    /// Counts the reading of a text, and ends what would read for too long.
+    pub(super) fn pay_for(&mut self, text: &str) -> Result<(), Reason> {
+        self.steps += 1 + text.len() / STEP;
+        if self.steps > MAX_STEPS {
+            return Err(format!("its variables need too many steps{}", self.last_source()));
+        }
+        Ok(())
+    }
+
     /// A text with its variables replaced. `round` counts how often the text came out of a variable: the
     /// outcome of a variable is read for variables again, as the framework does.
     pub(super) fn text(&mut self, text: &Arc<str>, round: usize) -> Result<Content, Reason> {
         if text.len() > MAX_TEXT {
             return Err(format!("the text is longer than {} KiB", MAX_TEXT / 1024));
         }
-        self.steps += 1 + text.len() / STEP;
-        if self.steps > MAX_STEPS {
-            return Err(format!("its variables need too many steps{}", self.last_source()));
-        }
+        self.pay_for(text)?;
         if !text.contains("${") {
             return Ok(Content::Text(Arc::clone(text)));
         }

@@ -1,6 +1,7 @@
 //! The sources of variables (Serverless Framework, Variables): what each of them says, or why it cannot be known.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::dotenv;
 use super::finding::shown;
@@ -138,10 +139,16 @@ impl Resolver<'_> {
         Ok(match self.found(Need::File(path))? {
             Found::Absent => None,
             Found::Content(included) => match &included.0.content {
-                Content::Text(text) => Some(dotenv::parse(text)),
+                Content::Text(text) => {
+                    let text = Arc::clone(text);
+                    // It is read again for each variable that is not set.
+                    self.pay_for(&text)?;
+                    Some(dotenv::parse(&text))
+                }
                 _ => None,
             },
-            Found::Refused(why) | Found::Broken(why) => return Err(why.clone()),
+            Found::Refused(why) => return Err(why.clone()),
+            Found::Broken(fault) => return Err(fault.to_string()),
             _ => return Err(format!("{name} is no file of variables")),
         })
     }
@@ -197,7 +204,8 @@ impl Resolver<'_> {
         let document = self.document;
         let root = match self.found(Need::Composition(document.directory.clone()))? {
             Found::Composition(root) => root.as_ref().clone().with(document.found.clone()),
-            Found::Refused(why) | Found::Broken(why) => return Err(why.clone()),
+            Found::Refused(why) => return Err(why.clone()),
+            Found::Broken(fault) => return Err(fault.to_string()),
             _ => return Ok(None),
         };
         let mut resolver = Resolver::new(&root, self.inputs);
@@ -251,7 +259,8 @@ impl Resolver<'_> {
                 (_, Some(branch)) => Ok(Content::text(branch.as_str())),
                 (_, None) => Err(format!("${{{name}}}: no branch is checked out")),
             },
-            Found::Refused(why) | Found::Broken(why) => Err(format!("${{{name}}}: {why}")),
+            Found::Refused(why) => Err(format!("${{{name}}}: {why}")),
+            Found::Broken(fault) => Err(format!("${{{name}}}: {fault}")),
             _ => Err(format!("${{{name}}}: the project is in no Git repository")),
         }
     }
@@ -270,7 +279,8 @@ impl Resolver<'_> {
         let node = match self.found(Need::File(path.clone()))? {
             Found::Absent => return Ok(Content::Null),
             Found::Content(included) => included.0.clone(),
-            Found::Refused(why) | Found::Broken(why) => return Err(format!("${{{name}}}: {why}")),
+            Found::Refused(why) => return Err(format!("${{{name}}}: {why}")),
+            Found::Broken(fault) => return Err(format!("${{{name}}}: {fault}")),
             Found::Program => {
                 return Err(format!("${{{name}}} is what a program says, and brokerd never runs one"));
             }

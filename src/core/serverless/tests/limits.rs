@@ -103,4 +103,40 @@ proptest! {
         let document = Document::parse(Path::new("s.json"), serde_json::json!(entries).to_string().as_bytes()).unwrap();
         prop_assert!(document.app(&inputs()).known().is_none());
     }
+
+    /// Files that include each other, whatever they say: an answer, and no application but one that a file names.
+    #[test]
+    fn any_inclusions_give_an_answer_and_invent_no_application(
+        (values, beside) in (
+            proptest::collection::vec(INCLUDING, 4),
+            proptest::collection::vec((0..INCLUDED.len(), proptest::collection::btree_map("[a-c]", INCLUDING, 0..4)), 0..6),
+        ),
+    ) {
+        let own = serde_json::json!({
+            "app": values[0], "provider": { "stage": values[1] }, "params": { "default": { "a": values[2] } },
+            "custom": values[3],
+        }).to_string();
+        let beside: Vec<(String, String)> = beside
+            .iter()
+            .map(|(name, entries)| (INCLUDED[*name].to_owned(), serde_json::json!(entries).to_string()))
+            .collect();
+        let files: Vec<(&str, &str)> = beside.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let document = Document::parse(Path::new("s.json"), own.as_bytes()).unwrap();
+        let document = completed(document, &inputs(), &files);
+        document.stage(&inputs());
+        let app = document.app(&inputs());
+        if let Finding::Known(known) = app {
+            // Its letters are from somewhere: every value here is made of these, and of what the inputs have.
+            prop_assert!(
+                known.value.chars().all(|c| "abcx-${}opt:stage.lfei()prodqatrue".contains(c)),
+                "{}", known.value
+            );
+            prop_assert!(known.origin.file == Path::new("s.json") || files.iter().any(|(name, _)| known.origin.file == Path::new(name)));
+        }
+    }
 }
+
+/// The names of files that may be there.
+const INCLUDED: [&str; 4] = ["a.json", "b.yml", "c.json", ".env"];
+/// Values with variables that lead to files, to each other and to themselves.
+const INCLUDING: &str = r"(\$\{(file\((a\.json|b\.yml|c\.json|\$\{self:custom\}|x)\)(:[a-c](\.[a-c])?)?|self:(app|custom|provider)(\.[a-c]|\.stage)?|param:a|env:[a-c]|opt:stage|sls:stage)(, ?'[abcx]{1,3}'|, ?\$\{self:app\})?\}|[abcx]|-){0,3}";

@@ -220,7 +220,7 @@ fn included_files_say_where_a_value_stands() {
         (
             document.stage(&Inputs::default()),
             "qa",
-            "at provider.yml:2:8, by file(provider.yml) (provider.yml:1:1), file(stage.json):name (stage.json)",
+            "at provider.yml:2:8, by file(provider.yml) (provider.yml:1:1), file(stage.json):name (stage.json:1:10)",
         ),
         (
             document.region(&Inputs::default()),
