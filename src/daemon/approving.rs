@@ -341,7 +341,8 @@ impl Broker {
             // The gate counts in milliseconds; the timer may be a little early.
             tokio::time::sleep(length + Duration::from_millis(10)).await;
             if let Ok(catalog) = broker.known_catalog().await {
-                broker.drop_unapproved(&catalog);
+                let guarded = broker.approvals.guarded(&catalog).await;
+                broker.drop_unapproved(&catalog, &guarded);
             }
         });
     }
@@ -372,7 +373,8 @@ impl Broker {
         let is_revoked = |of: &Use| revoked.iter().any(|approval| approval.of == *of);
         self.callers.end(|decision| is_revoked(&decision.into()), why);
         let catalog = self.known_catalog().await?;
-        self.drop_unapproved(&catalog);
+        let guarded = self.approvals.guarded(&catalog).await;
+        self.drop_unapproved(&catalog, &guarded);
         let of_token = |config: &_, app: &_, stage: &_| {
             revoked.iter().any(|approval| {
                 let Use { config: own, app: own_app, stage: own_stage, .. } = &approval.of;

@@ -7,9 +7,9 @@ use super::Broker;
 use super::approvals::About;
 use super::callers::Asking;
 use super::report::explain;
-use crate::core::approval::guarded::Loosening;
+use crate::core::approval::guarded::{Guarded, Loosening};
 use crate::core::approval::{Approval, Matter, Use};
-use crate::core::catalog::{Approve, Catalog};
+use crate::core::catalog::{AccessRole, Approve, Catalog};
 use crate::core::decision::{Decision, Reason};
 use crate::core::protocol::{Explanation, Verdict};
 use crate::core::refusal::Refusal;
@@ -133,18 +133,25 @@ impl Broker {
 
     /// Takes over what the catalog in force makes stricter, and drops the sessions that nobody approves any more.
     pub(super) async fn review_approvals(&self, catalog: &Arc<Catalog>) {
-        self.approvals.guarded(catalog).await;
-        self.drop_unapproved(catalog);
+        let guarded = self.approvals.guarded(catalog).await;
+        self.drop_unapproved(catalog, &guarded);
     }
 
-    pub(super) fn drop_unapproved(&self, catalog: &Catalog) {
+    /// Drops the sessions that nobody approves any more. An edit that waits for its approval does not set any free.
+    pub(super) fn drop_unapproved(&self, catalog: &Catalog, guarded: &Guarded) {
         self.sessions.retain_those(|request, decision| {
-            let Some(decision) = decision else {
-                return catalog.protection_of(&request.access_role).is_none();
-            };
+            let Some(decision) = decision else { return is_free(catalog, guarded, &request.access_role) };
             let profile = catalog.profiles.get(&decision.profile.name);
             let protection = profile.and_then(|profile| profile.protection);
-            protection.is_none_or(|protection| self.approvals.find(&decision.into(), protection).is_some())
+            match protection {
+                Some(protection) => self.approvals.find(&decision.into(), protection).is_some(),
+                None => is_free(catalog, guarded, &request.access_role),
+            }
         });
     }
+}
+
+/// Whether nothing protects what assumes this role, as the catalog is or as it was before edits that nobody approved.
+pub(super) fn is_free(catalog: &Catalog, guarded: &Guarded, role: &AccessRole) -> bool {
+    catalog.protection_of(role).is_none() && !guarded.has_role(&role.role_arn)
 }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Broker;
+use super::gate::is_free;
 use super::secrets::is_listed;
 use crate::core::cache::{Cache, CacheError, KeptClock};
 use crate::core::keychain::Item;
@@ -271,7 +272,8 @@ impl Broker {
             cache.sessions.retain(|session| catalog.has_role(&session.request.access_role));
             cache.secrets.retain(|secret| is_listed(&catalog, &secret.address));
             // A restart asks again whoever has to approve.
-            cache.sessions.retain(|session| catalog.protection_of(&session.request.access_role).is_none());
+            let guarded = self.approvals.guarded(&catalog).await;
+            cache.sessions.retain(|session| is_free(&catalog, &guarded, &session.request.access_role));
         }
         self.logins.restore(cache.logins);
         tracing::info!(sessions = cache.sessions.len(), "sessions taken over from the keychain");
@@ -308,7 +310,8 @@ impl Broker {
         };
         if let Ok(catalog) = self.catalogs.known() {
             // The next daemon would not serve them: it asks whoever has to approve.
-            cache.sessions.retain(|session| catalog.protection_of(&session.request.access_role).is_none());
+            let guarded = self.approvals.guarded(&catalog).await;
+            cache.sessions.retain(|session| is_free(&catalog, &guarded, &session.request.access_role));
         }
         cache.forget_ended(aws.now());
         match vault.write(cache.to_bytes(aws.now()), patience).await {

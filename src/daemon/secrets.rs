@@ -202,6 +202,18 @@ impl Broker {
         self.permit(asking, decision).await
     }
 
+    /// The decision with its profile as the catalog has it now: a process keeps its role, but not the secrets that were
+    /// taken out of its profile since.
+    async fn as_listed(&self, decision: &Arc<Decision>) -> Arc<Decision> {
+        let catalog = self.catalogs.current().await.ok();
+        match catalog.as_ref().and_then(|catalog| catalog.profiles.get(&decision.profile.name)) {
+            Some(profile) if *profile != decision.profile => {
+                Arc::new(Decision { profile: profile.clone(), ..Decision::clone(decision) })
+            }
+            _ => decision.clone(),
+        }
+    }
+
     /// Hands out what is picked of a decision's secrets, or says why not; both are written down, without any value.
     /// Nothing is handed out that credentials would not be handed out for.
     async fn serve_secrets(

@@ -28,6 +28,8 @@ struct State {
     mfa: HashMap<MfaHolder, Arc<SessionCredentials>>,
     /// The devices whose code is waited for, each with the newest request that waits.
     waiting: HashMap<MfaSerial, SessionRequest>,
+    /// How often everything was dropped: what was on its way then is not kept when it comes.
+    cleared: u64,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +96,20 @@ impl Logins {
         self.0.renewable.notify_one();
     }
 
+    /// Keeps the token that came of renewing `before`, unless that was dropped or replaced meanwhile: whoever logs out
+    /// is not logged in again by what was on its way. Whether it is kept.
+    pub fn keep_renewed(&self, session: &SsoSession, before: &SsoToken, token: SsoToken) -> bool {
+        let mut state = self.lock();
+        let Some(held) = state.tokens.get_mut(session.id()).filter(|held| held.token == *before) else {
+            return false;
+        };
+        *held = Held { session: session.clone(), token, is_used: false };
+        drop(state);
+        self.0.changed.notify_one();
+        self.0.renewable.notify_one();
+        true
+    }
+
     /// Drops the token of a session, and says whether there was one.
     pub fn drop_token(&self, session: &SsoSession) -> bool {
         let was_there = self.lock().tokens.remove(session.id()).is_some();
@@ -121,9 +137,17 @@ impl Logins {
         (found.expires() > now.after(crate::core::sso::MARGIN)).then(|| found.clone())
     }
 
-    /// Keeps an MFA session.
-    pub fn keep_mfa(&self, session: MfaSession) {
+    /// How often everything was dropped so far, for [`Logins::keep_mfa`].
+    pub fn cleared(&self) -> u64 {
+        self.lock().cleared
+    }
+
+    /// Keeps an MFA session, unless everything was dropped since it was asked for, which was when this often.
+    pub fn keep_mfa(&self, session: MfaSession, cleared: u64) {
         let mut state = self.lock();
+        if state.cleared != cleared {
+            return;
+        }
         state.waiting.remove(&session.holder.serial);
         state.mfa.insert(session.holder, session.credentials);
         drop(state);
@@ -141,6 +165,7 @@ impl Logins {
         let mut state = self.lock();
         state.tokens.clear();
         state.mfa.clear();
+        state.cleared += 1;
     }
 
     /// Notes that a request waits for the code of a device.
@@ -182,5 +207,43 @@ impl Logins {
         for MfaSession { holder, credentials } in kept.mfa {
             state.mfa.entry(holder).or_insert(credentials);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::core::name::Region;
+
+    fn token(access: &str) -> SsoToken {
+        SsoToken {
+            access_token: Zeroizing::new(access.to_owned()),
+            expires: Timestamp(2_000_000_000),
+            refresh_token: None,
+            client: None,
+        }
+    }
+
+    #[test]
+    fn what_was_dropped_does_not_come_back_by_its_renewal() {
+        let logins = Logins::default();
+        let session = SsoSession {
+            name: Some("work".to_owned()),
+            start_url: "https://work.awsapps.com/start".to_owned(),
+            region: Region::parse("eu-west-1").unwrap(),
+            scopes: Vec::new(),
+            profile: None,
+        };
+        logins.keep_token(&session, token("one"));
+        assert!(logins.keep_renewed(&session, &token("one"), token("two")));
+        assert_eq!(logins.token(&session), Some(token("two")));
+        logins.clear();
+        assert!(!logins.keep_renewed(&session, &token("two"), token("three")));
+        assert_eq!(logins.token(&session), None);
+        logins.keep_token(&session, token("other"));
+        assert!(!logins.keep_renewed(&session, &token("two"), token("three")), "another login since");
+        assert_eq!(logins.token(&session), Some(token("other")));
     }
 }

@@ -146,7 +146,13 @@ impl Sso {
                 let next =
                     next.ok_or_else(|| RenewalError::Unreachable("its answer has no token".to_owned()))?;
                 tracing::info!(%session, expires = %next.expires, "the login was renewed");
-                self.keep(session, next.clone()).await;
+                if !is_ours {
+                    self.keep(session, next.clone()).await;
+                } else if self.logins.keep_renewed(session, &token, next.clone()) {
+                    self.share(session, next.clone()).await;
+                } else {
+                    return Err(RenewalError::Ended("the login was forgotten meanwhile".to_owned()));
+                }
                 Ok(next)
             }
             Err(error) if is_final(&error) => {
@@ -181,6 +187,11 @@ impl Sso {
     /// Keeps a token, also for other AWS tools where that is wanted.
     async fn keep(&self, session: &SsoSession, token: SsoToken) {
         self.logins.keep_token(session, token.clone());
+        self.share(session, token).await;
+    }
+
+    /// Gives a token to other AWS tools, where that is wanted.
+    async fn share(&self, session: &SsoSession, token: SsoToken) {
         if !self.is_shared {
             return;
         }

@@ -346,6 +346,7 @@ impl Sts {
         code: &MfaCode,
     ) -> Result<Arc<SessionCredentials>, IssueError> {
         let signed_by = base_credentials::name(&request.access_role.source);
+        let cleared = self.logins.cleared();
         let session = step::session_token(
             config,
             &base.credentials,
@@ -357,7 +358,8 @@ impl Sts {
         );
         let session = Arc::new(session.await?);
         tracing::info!(serial = %holder.serial, expires = %session.expires(), "MFA session");
-        self.logins.keep_mfa(MfaSession { holder: holder.clone(), credentials: session.clone() });
+        let kept = MfaSession { holder: holder.clone(), credentials: session.clone() };
+        self.logins.keep_mfa(kept, cleared);
         Ok(session)
     }
 

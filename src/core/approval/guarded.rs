@@ -172,6 +172,11 @@ impl Guarded {
         self.grouped(losses).into_iter().next()
     }
 
+    /// Whether a profile that was protected, and that no approved edit made otherwise, has or had this role.
+    pub fn has_role(&self, role: &RoleArn) -> bool {
+        self.profiles.values().any(|known| known.protection.is_some() && known.roles.contains(role))
+    }
+
     fn has_protection(&self, profile: &ProfileName) -> bool {
         self.profiles.get(profile).is_some_and(|known| known.protection.is_some())
     }

@@ -103,7 +103,7 @@ impl Answerer {
 
     async fn give(&self, asking: &Asking, route: &AgentRoute) -> Result<Answer, Refusal> {
         let decision = match &asking.outcome.result {
-            Ok(decision) => decision,
+            Ok(decision) => &self.broker.as_listed(decision).await,
             Err(refusal) => {
                 self.broker.refuse(Way::SecretsAgent, asking, refusal);
                 return Err(refusal.clone());

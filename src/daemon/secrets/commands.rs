@@ -42,6 +42,7 @@ impl Broker {
         names: Option<&[SecretName]>,
     ) -> Result<Reply, Failure> {
         let (asking, decision, _) = self.granted(WAY, process, wanted).await?;
+        let decision = self.as_listed(&decision).await;
         let picks = self.picks(&asking, &decision, names)?;
         let served = self.serve_secrets(WAY, &asking, &decision, &picks, false, PATIENCE).await?;
         let served = all_or_failure(served)?;
@@ -62,6 +63,7 @@ impl Broker {
         wanted: &Wanted,
     ) -> Result<Reply, Failure> {
         let (asking, decision, _) = self.granted(WAY, process, wanted).await?;
+        let decision = self.as_listed(&decision).await;
         let picks = self.picks(&asking, &decision, None)?;
         Ok(self.secret_list(&decision, &picks))
     }
@@ -74,6 +76,7 @@ impl Broker {
         names: &[SecretName],
     ) -> Result<Reply, Failure> {
         let (asking, decision, _) = self.granted(WAY, process, wanted).await?;
+        let decision = self.as_listed(&decision).await;
         let names = (!names.is_empty()).then_some(names);
         let picks = self.picks(&asking, &decision, names)?;
         self.serve_secrets(WAY, &asking, &decision, &picks, true, PATIENCE).await?;

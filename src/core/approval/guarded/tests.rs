@@ -184,6 +184,18 @@ fn an_approved_edit_is_the_new_form() {
 }
 
 #[test]
+fn the_role_of_what_was_protected_stays_known_until_the_edit_is_approved() {
+    let loose = edited(&[("protected = true", "protected = false")]);
+    let role = |text: &str| RoleArn::parse(text).unwrap();
+    let (prod, dev) =
+        (role("arn:aws:iam::222222222222:role/prod"), role("arn:aws:iam::111111111111:role/dev"));
+    let mut guarded = kept(&[&catalog(BEFORE), &loose]);
+    assert!(guarded.has_role(&prod) && !guarded.has_role(&dev));
+    guarded.settle(&loose, &|_| true);
+    assert!(!guarded.has_role(&prod));
+}
+
+#[test]
 fn an_edit_that_is_undone_leaves_nothing() {
     let (before, after) = (catalog(BEFORE), edited(&[("protected = true\n", "")]));
     let guarded = kept(&[&before, &after, &before]);
