@@ -199,9 +199,9 @@ def measure(options, projects):
         anonymous, resident = daemon.memory()
         took = []
         for _ in range(options.repeat):
+            time.sleep(1.1)  # `finished` counts seconds
             finished = daemon.request({"request": "status"})["search"]
             daemon.process.send_signal(signal.SIGHUP)
-            time.sleep(1.1)  # `finished` counts seconds
             again = daemon.wait(lambda status: is_done(status) and status["search"]["finished"] != finished["finished"])
             took.append(again["search"]["took_ms"])
         served = save_to_served(daemon, made[-1], projects - 1, max(options.repeat, 5))
