@@ -43,6 +43,7 @@ pub mod pace;
 pub mod pins;
 pub mod pointers;
 pub mod project_root;
+pub mod prompt;
 pub mod protocol;
 pub mod recent;
 pub mod refusal;

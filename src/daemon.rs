@@ -25,6 +25,7 @@ mod pinning;
 mod pins;
 mod places;
 mod projects;
+mod prompt;
 mod refusals;
 mod remote;
 mod report;
@@ -40,5 +41,5 @@ mod ways;
 
 pub use broker::{Broker, BrokerError, Parts};
 pub use limits::Limits;
-pub use main::main;
+pub use main::{command, main};
 pub use run::{Listeners, run, run_within};
