@@ -39,6 +39,7 @@ pub mod mfa;
 pub mod moment;
 pub mod name;
 pub mod nearest;
+pub mod notice;
 pub mod pace;
 pub mod pins;
 pub mod pointers;

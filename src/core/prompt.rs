@@ -140,9 +140,8 @@ impl Format {
 fn value(inner: &str, column: usize) -> Result<Piece, FormatError> {
     let is_letter = |c: char| c.is_alphanumeric() || c == '_';
     let begin = inner.find(is_letter).unwrap_or(inner.len());
-    let end = inner.rfind(is_letter).map_or(begin, |at| {
-        at + inner[at..].chars().next().map_or(0, char::len_utf8)
-    });
+    let end =
+        inner.rfind(is_letter).map_or(begin, |at| at + inner[at..].chars().next().map_or(0, char::len_utf8));
     let name = &inner[begin..end];
     let (_, field) = FIELDS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
         let names = FIELDS.iter().map(|(known, _)| *known);

@@ -42,7 +42,11 @@ fn a_format_is_filled_in_and_what_stands_beside_a_missing_value_is_left_out() {
         ("{account}{ - remaining}", "222222222222 - 42m", ""),
         ("", "", ""),
     ] {
-        assert_eq!((shown(format, &whole).as_str(), shown(format, &bare).as_str()), (of_whole, of_bare), "{format}");
+        assert_eq!(
+            (shown(format, &whole).as_str(), shown(format, &bare).as_str()),
+            (of_whole, of_bare),
+            "{format}"
+        );
     }
 }
 
@@ -62,7 +66,7 @@ fn what_is_no_format_is_refused_with_its_column() {
         ("{app", "column 1: a { without its other one; {{ and }} stand for braces themselves"),
         ("{app{stage}", "column 1: a { without its other one; {{ and }} stand for braces themselves"),
         ("app} x", "column 4: a } without its other one; {{ and }} stand for braces themselves"),
-        ("a {stagee}", "column 3: there is no {stagee}; did you mean stage?"),
+        ("a {stagee}", "column 3: there is no {stagee}; did you mean \"stage\"?"),
         (
             "{}",
             "column 1: there is no {}; there are {app} {stage} {protected} {profile} {account} {remaining} {flags}",
@@ -91,10 +95,7 @@ fn each_shell_has_its_marks_around_colours_and_only_there() {
         format.show(&state, coloured(Marks::Zsh)),
         "5%% shop.%{\u{1b}[1;97;41m%}prod%{\u{1b}[0m%}%{\u{1b}[1;97;41m%}!%{\u{1b}[0m%}"
     );
-    assert_eq!(
-        format.show(&state, Palette { marks: Marks::Zsh, coloured: false }),
-        "5%% shop.prod!"
-    );
+    assert_eq!(format.show(&state, Palette { marks: Marks::Zsh, coloured: false }), "5%% shop.prod!");
 }
 
 #[test]
@@ -104,7 +105,10 @@ fn the_stage_shows_what_it_is() {
     assert_eq!(colour(&[PromptFlag::Default, PromptFlag::Pinned]), Colour::Yellow);
     assert_eq!(colour(&[PromptFlag::Default, PromptFlag::Protected]), Colour::Alarm);
     assert_eq!(colour(&[PromptFlag::Locked, PromptFlag::Default]), Colour::Red);
-    assert_eq!(Field::Remaining.colour(&PromptState { expires: Some(Timestamp(10_299)), ..state(&[]) }), Colour::Yellow);
+    assert_eq!(
+        Field::Remaining.colour(&PromptState { expires: Some(Timestamp(10_299)), ..state(&[]) }),
+        Colour::Yellow
+    );
 }
 
 proptest! {
