@@ -125,6 +125,8 @@ impl Format {
                 Piece::Value { before, field, after } => {
                     let value = field.value(state);
                     if !value.is_empty() {
+                        // Nothing stands before the first value but what the format says without one.
+                        let before = if out.is_empty() { before.trim_start() } else { before };
                         palette.plain(&mut out, before);
                         palette.painted(&mut out, &value, field.colour(state));
                         palette.plain(&mut out, after);

@@ -41,6 +41,7 @@ fn a_format_is_filled_in_and_what_stands_beside_a_missing_value_is_left_out() {
         ("{« profile »}100 %", "« live »100 %", "100 %"),
         ("{account}{ - remaining}", "222222222222 - 42m", ""),
         ("", "", ""),
+        ("{ profile}{ [flags]}", "live [approval needed, pinned]", "[not allowed]"),
     ] {
         assert_eq!(
             (shown(format, &whole).as_str(), shown(format, &bare).as_str()),
