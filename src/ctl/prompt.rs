@@ -89,12 +89,14 @@ fn snippet(shell: &str) -> &'static str {
     }
 }
 
-/// Before what is there, once however often it is read. A substitution in `PS1` leaves `$?` alone.
+/// Before what is there, once however often it is read. What stands behind it in the prompt may show `$?`, which is by
+/// then that of the substitution: so it ends as the last command did.
 const BASH: &str = r#"# In ~/.bashrc, after what sets PS1: eval "$(brokerctl prompt --init bash)"
 __brokerd_prompt() {
-    local text
+    local last=$? text
     text=$(command brokerctl prompt --shell bash 2>/dev/null)
     [ -z "$text" ] || printf '%s ' "$text"
+    return "$last"
 }
 case $PS1 in
     *__brokerd_prompt*) ;;
@@ -105,9 +107,10 @@ esac
 const ZSH: &str = r#"# In ~/.zshrc, after what sets PROMPT: eval "$(brokerctl prompt --init zsh)"
 setopt prompt_subst
 __brokerd_prompt() {
-    local text
+    local last=$? text
     text=$(command brokerctl prompt --shell zsh 2>/dev/null)
     [[ -z $text ]] || print -rn -- "$text "
+    return $last
 }
 [[ $PROMPT == *__brokerd_prompt* ]] || PROMPT='$(__brokerd_prompt)'$PROMPT
 "#;

@@ -114,7 +114,7 @@ impl Screen {
         let mut drawn = "\x1b[?25l\x1b[H".to_owned();
         for line in shown(text, rows.saturating_sub(1)) {
             drawn += &fitted(&line, columns);
-            drawn += "\x1b[K\r\n";
+            drawn += "\x1b[K\n";
         }
         let foot = format!("every {}; q ends", format_duration(self.interval));
         let foot = if self.is_coloured { paint::faint(&foot) } else { foot };
@@ -128,7 +128,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        let _ = io::stdout().write_all(b"\r\n\x1b[?25h");
+        let _ = io::stdout().write_all(b"\n\x1b[?25h");
     }
 }
 
