@@ -197,7 +197,8 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
     if let Some(code) = completions::answered() {
         return code;
     }
-    let outcome = match Arguments::parse().command {
+    let command = prompt::asked_for().map_or_else(|| Arguments::parse().command, Command::Prompt);
+    let outcome = match command {
         Command::Status { watch: Some(interval), .. } => watch::watch(interval),
         Command::Status { json, wait, .. } => commands::status(json, wait),
         Command::Prompt(prompt) => prompt.run(),

@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser};
 
 use super::client;
 use super::commands::print_json;
@@ -31,6 +31,21 @@ pub(super) struct Prompt {
     /// Print JSON, or null where there is nothing to show
     #[arg(long, conflicts_with_all = ["format", "shell"])]
     json: bool,
+}
+
+/// The command by itself.
+#[derive(Debug, Parser)]
+#[command(name = "brokerctl prompt", version, about = "Print application, stage, profile and remaining time")]
+struct Alone {
+    #[command(flatten)]
+    prompt: Prompt,
+}
+
+/// The command, if the program was started for it. A shell does that before each line, and to make ready all the other
+/// commands takes as long as all the rest of it.
+pub(super) fn asked_for() -> Option<Prompt> {
+    std::env::args_os().nth(1).filter(|word| word == "prompt")?;
+    Some(Alone::parse_from(std::env::args_os().skip(1)).prompt)
 }
 
 impl Prompt {

@@ -159,7 +159,7 @@ def test_watching_is_drawn_in_place_and_survives_the_daemon(broker, shop):
         screen.shown("brokerd has started again", "shop.qa")
         screen.type("q")
         screen.end()
-        assert screen.seen.endswith("\r\n\x1b[?25h") and screen.settings() == before
+        assert screen.seen.endswith("\x1b[?25h") and screen.settings() == before
     with Screen(broker, argv, shop, NO_COLOR="1") as screen:
         before = screen.settings()
         screen.shown("every 1s; q ends")
