@@ -9,6 +9,7 @@ mod catalog_commands;
 mod check;
 mod client;
 mod commands;
+mod completions;
 mod console;
 mod env;
 mod exec;
@@ -22,6 +23,7 @@ mod mfa;
 mod paint;
 mod picker;
 mod pins;
+mod prompt;
 mod safeguard;
 mod secret;
 mod secret_pipe;
@@ -29,12 +31,13 @@ mod status;
 mod terminal;
 mod tokens;
 mod wanted;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::core::duration::parse_duration;
 use crate::core::name::Stage;
@@ -63,7 +66,13 @@ enum Command {
         /// Wait for the daemon to answer, at most so long (like 5s)
         #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         wait: Option<Duration>,
+        /// Show it again and again, in place, until q or Ctrl-C
+        #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = watch::USUAL)]
+        #[arg(value_parser = watch::parse_interval, conflicts_with_all = ["json", "wait"])]
+        watch: Option<Duration>,
     },
+    /// Print application, stage, profile and remaining time for a shell's prompt; nothing outside of projects
+    Prompt(prompt::Prompt),
     /// Explain which profile a process gets, and by which steps
     Why {
         /// Of a process in this directory
@@ -170,16 +179,29 @@ enum Command {
     Forget(keeping::Forget),
     /// Show who was given what, and who was refused and why
     Audit(audit::Audit),
+    /// Print the completions of a shell, for its configuration; see docs/prompt.md
+    Completions(completions::Completions),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
     Stop,
 }
 
+/// What the program takes, for its manual pages.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the program. `engine` runs what safeguards say in JavaScript; the daemon's program comes without one.
 pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        Command::Status { json, wait } => commands::status(json, wait),
+    if let Some(code) = completions::answered() {
+        return code;
+    }
+    let command = prompt::asked_for().map_or_else(|| Arguments::parse().command, Command::Prompt);
+    let outcome = match command {
+        Command::Status { watch: Some(interval), .. } => watch::watch(interval),
+        Command::Status { json, wait, .. } => commands::status(json, wait),
+        Command::Prompt(prompt) => prompt.run(),
         Command::Why { last: true, json, .. } => commands::last_refusals(json),
         Command::Why { path, stage, pid, json, .. } => commands::why(path, stage, pid, json),
         Command::Allow { path, app, stage, worktrees } => commands::allow(&path, app, stage, worktrees),
@@ -209,6 +231,7 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Unlock => keeping::unlock(),
         Command::Forget(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Completions(completions) => completions.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

@@ -9,6 +9,7 @@ mod explanation;
 mod keeping;
 mod logins;
 mod pinning;
+mod prompt;
 mod secrets;
 mod status;
 mod ways;
@@ -34,6 +35,7 @@ pub use explanation::{AffectedProcess, Explanation, Narrowed, Permission, Verdic
 pub use keeping::{Forgotten, KeychainItem, LockReply, Refreshed};
 pub use logins::{LoggedIn, LoginPage, LoginStatus, LoginTarget, MfaTaken};
 pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
+pub use prompt::{KnownApplication, KnownNames, KnownProfile, PromptFlag, PromptState};
 pub use secrets::{
     GivenSecret, GivenValue, SecretFreshness, SecretGrant, SecretList, SecretOrigin, SecretStatus,
 };
@@ -83,6 +85,16 @@ pub enum Request {
         stage: Option<String>,
         /// Another process.
         pid: Option<u32>,
+    },
+    /// What a process that the asking one starts in a directory now gets, for a shell's prompt: nothing is asked of AWS.
+    Prompt {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The names that a person may type.
+    Names {
+        /// A directory, whose project's application comes first.
+        path: Option<PathBuf>,
     },
     /// The safeguards of a project's stage.
     Safeguards {
@@ -321,6 +333,13 @@ pub enum Reply {
     Status(Box<Status>),
     /// To [`Request::Why`].
     Why(Box<Explanation>),
+    /// To [`Request::Prompt`].
+    Prompt {
+        /// Absent where the directory is in no project.
+        state: Option<Box<PromptState>>,
+    },
+    /// To [`Request::Names`].
+    Names(Box<KnownNames>),
     /// To [`Request::Safeguards`].
     Safeguards(Box<Agreement>),
     /// To [`Request::LastRefusals`], oldest first.

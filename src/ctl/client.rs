@@ -1,9 +1,11 @@
 //! The client's side of the control socket.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -21,7 +23,7 @@ pub(super) fn ask(request: &Request) -> Result<Reply, Failure> {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => not_running(),
         _ => Failure::from(error),
     })?;
-    exchange(&stream, request)
+    exchange(&stream, request, ANSWER)
 }
 
 /// Asks the daemon, trying for at most `patience` until one answers.
@@ -38,9 +40,22 @@ pub(super) fn ask_patiently(request: &Request, patience: Duration) -> Result<Rep
     }
 }
 
-fn exchange(mut stream: &UnixStream, request: &Request) -> Result<Reply, Failure> {
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(ANSWER))?;
+/// Asks the daemon for what nobody waits for: one that does not answer in time, and one whose queue is full, is as good
+/// as none.
+pub(super) fn ask_briefly(request: &Request, patience: Duration) -> Result<Reply, Failure> {
+    let directories = Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
+    let address = SocketAddrUnix::new(directories.control_socket()).map_err(io::Error::from)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(io::Error::from)?;
+    // This limits the connecting too, which std's stream has no other way to do.
+    set_socket_timeout(&socket, Timeout::Send, Some(patience)).map_err(io::Error::from)?;
+    connect(&socket, &address).map_err(io::Error::from)?;
+    exchange(&UnixStream::from(socket), request, patience)
+}
+
+fn exchange(mut stream: &UnixStream, request: &Request, patience: Duration) -> Result<Reply, Failure> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     stream.write_all(&line(request)?)?;
     let mut answer = Zeroizing::new(Vec::with_capacity(64 * 1024));
     BufReader::new(stream.take(MAX_REPLY as u64)).read_until(b'\n', &mut answer)?;

@@ -32,7 +32,7 @@ pub(super) fn status(json: bool, wait: Option<Duration>) -> Result<(), Failure> 
     if json {
         print_json(&status)?;
     } else {
-        show::print(&status, &shadows_of(&status.endpoints))?;
+        show::print(&mut anstream::stdout().lock(), &status, &shadows_of(&status.endpoints))?;
     }
     let in_its_place = strangers.iter().any(|stranger| stranger.is_somebody);
     if in_its_place { Err(listeners::refusal()) } else { Ok(()) }
@@ -65,8 +65,8 @@ pub(super) fn allow(
     let request = Request::Allow { path: absolute(path)?, app, stage, worktrees };
     let Reply::Allowed(permission) = client::ask(&request)? else { return Err(unexpected()) };
     let Reply::Status(status) = client::ask(&Request::Status)? else { return Err(unexpected()) };
-    show::print_shadows(&shadows_of(&status.endpoints))?;
     let mut out = anstream::stdout().lock();
+    show::print_shadows(&mut out, &shadows_of(&status.endpoints))?;
     let org = permission.org.as_ref().map(|org| format!(" of {org}")).unwrap_or_default();
     let worktrees = if permission.worktrees { ", in every worktree of its repository" } else { "" };
     writeln!(

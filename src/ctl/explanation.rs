@@ -55,7 +55,11 @@ fn print_narrowed(narrowed: &Narrowed) -> Result<(), Failure> {
 
 /// Prints what comes of a decision.
 pub(super) fn print_verdict(verdict: &Verdict) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    write_verdict(&mut anstream::stdout().lock(), verdict)
+}
+
+/// The same, to wherever.
+pub(super) fn write_verdict(out: &mut impl Write, verdict: &Verdict) -> Result<(), Failure> {
     match verdict {
         Verdict::Profile { app, stage, matched, profile, role, region, fallback, narrowed: _ } => {
             let profile = profile.as_str();

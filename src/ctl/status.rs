@@ -17,9 +17,8 @@ use crate::core::protocol::{
 use crate::core::shadow::Shadow;
 
 /// Prints all of it: first what keeps tools here from asking brokerd, since that is what people trip over.
-pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> {
-    print_shadows(shadows)?;
-    let mut out = anstream::stdout().lock();
+pub(super) fn print(out: &mut impl Write, status: &Status, shadows: &[Shadow]) -> Result<(), Failure> {
+    print_shadows(out, shadows)?;
     writeln!(
         out,
         "{} {} (pid {}), up {}, at {}",
@@ -54,7 +53,7 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     if let Some(ahead) = status.clock_ahead {
         writeln!(out, "{} {}", paint::note("clock:"), skew_sentence(ahead))?;
     }
-    print_keychain(&status.keychain, status.now)?;
+    print_keychain(out, &status.keychain, status.now)?;
     for login in &status.logins {
         let left = login.expires.remaining(status.now);
         let state = match (login.is_renewed, left.is_zero()) {
@@ -97,29 +96,27 @@ pub(super) fn print(status: &Status, shadows: &[Shadow]) -> Result<(), Failure> 
     } else {
         // Sessions end by AWS's clock.
         let aws_now = Timestamp(status.now.0 - status.clock_ahead.unwrap_or(0));
-        table(&mut out, &status.projects, aws_now)?;
+        table(out, &status.projects, aws_now)?;
     }
-    print_found(&mut out, &status.found)?;
+    print_found(out, &status.found)?;
     if !status.pins.is_empty() {
         writeln!(out)?;
-        pins::print(&mut out, &status.pins, status.now)?;
+        pins::print(out, &status.pins, status.now)?;
     }
     if let Some(overview) = status.approvals.as_ref().filter(|overview| !overview.is_empty()) {
         writeln!(out)?;
-        approvals::print(&mut out, overview)?;
+        approvals::print(out, overview)?;
     }
     if let Some(here) = &status.here {
         writeln!(out)?;
         write!(out, "here: ")?;
-        drop(out);
-        explanation::print_verdict(&here.verdict)?;
+        explanation::write_verdict(out, &here.verdict)?;
     }
     Ok(())
 }
 
 /// Prints what shadows brokerd.
-pub(super) fn print_shadows(shadows: &[Shadow]) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+pub(super) fn print_shadows(out: &mut impl Write, shadows: &[Shadow]) -> Result<(), Failure> {
     for shadow in shadows {
         writeln!(out, "{} {}: {}", paint::note("shadowed:"), shadow.what, shadow.effect)?;
         writeln!(out, "  {} {}", paint::faint("fix:"), shadow.fix)?;
@@ -207,8 +204,7 @@ fn print_found(out: &mut impl Write, found: &[FoundStatus]) -> Result<(), Failur
 }
 
 /// The keychain in a line, and what is wrong with it.
-fn print_keychain(state: &KeychainStatus, now: Timestamp) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+fn print_keychain(out: &mut impl Write, state: &KeychainStatus, now: Timestamp) -> Result<(), Failure> {
     let kept = match (state.keychain, state.saved) {
         (Keychain::Memory, _) => "sessions end with the daemon".to_owned(),
         (_, Some(saved)) => {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 /// The keyboard while single keys are read: what is typed is neither shown, nor kept until the end of the line, nor a
@@ -11,9 +11,33 @@ pub(super) struct Keys(Termios);
 
 impl Keys {
     pub(super) fn take() -> io::Result<Self> {
+        Self::take_with(|_| ())
+    }
+
+    /// The same for [`Self::next`].
+    pub(super) fn take_at_intervals() -> io::Result<Self> {
+        Self::take_with(|during| {
+            during.special_codes[SpecialCodeIndex::VMIN] = 0;
+            // In tenths of a second.
+            during.special_codes[SpecialCodeIndex::VTIME] = 2;
+        })
+    }
+
+    /// The key that is pressed within a fifth of a second.
+    pub(super) fn next(&self) -> io::Result<Option<u8>> {
+        let mut key = [0];
+        match rustix::io::read(io::stdin(), &mut key) {
+            Ok(read) => Ok((read > 0).then_some(key[0])),
+            Err(rustix::io::Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn take_with(settings: impl FnOnce(&mut Termios)) -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut during = before.clone();
         during.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
+        settings(&mut during);
         tcsetattr(io::stdin(), OptionalActions::Drain, &during)?;
         Ok(Self(before))
     }

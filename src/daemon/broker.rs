@@ -35,11 +35,11 @@ use crate::edges::{clock, random, repository, user};
 use super::approvals::Approvals;
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
-use super::code_notice::CodeNotices;
 use super::discovery::Discovery;
 use super::keeper::Keeper;
 use super::locking::LockFile;
 use super::logins::Desk;
+use super::notices::Notices;
 use super::permissions::Permissions;
 use super::pins::Pins;
 use super::projects::Projects;
@@ -117,7 +117,7 @@ pub struct Broker {
     pub(super) issuer: Arc<dyn Issuer>,
     pub(super) logins: Logins,
     pub(super) desk: Desk,
-    pub(super) code_notices: CodeNotices,
+    pub(super) notices: Notices,
     pub(super) keeper: Keeper,
     pub(super) secrets: Store,
     /// What clients of the secrets interface present; none if its file cannot be written.
@@ -178,7 +178,7 @@ impl Broker {
             logins: parts.issuer.sts().map(|sts| sts.logins.clone()).unwrap_or_default(),
             issuer: parts.issuer,
             desk: Desk::default(),
-            code_notices: CodeNotices::default(),
+            notices: Notices::default(),
             secrets: secrets::store(&parts.directories, &parts.config, &parts.keychain, parts.https),
             secrets_token: secrets::token(&parts.directories),
             keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
@@ -363,7 +363,7 @@ impl Broker {
 
     /// Counts and writes down that what was decided for a caller is not carried out.
     pub(super) fn refuse_decided(&self, way: Way, asking: &Asking, decision: &Decision, refusal: &Refusal) {
-        self.notice_code(asking, decision, refusal);
+        self.notify_waiting(asking, decision, refusal);
         let caller = asking.caller.clone();
         let record = Record::failure(clock::now(), way, caller, decision, refusal.clone());
         self.record(record.with_token(asking.token.clone()));

@@ -197,6 +197,8 @@ impl Control {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.broker.status(asker, &self.surface).await))),
             Request::Why { path, stage, pid } => self.why(asker, path, stage, pid).await,
+            Request::Prompt { path } => Ok(self.broker.prompt(known(asker)?, path).await),
+            Request::Names { path } => Ok(self.broker.known_names(path.as_deref()).await),
             Request::Safeguards { path, stage } => self.safeguards(known(asker)?, path, stage).await,
             Request::LastRefusals => Ok(Reply::Refusals { refusals: self.broker.refusals.list() }),
             Request::Allow { path, app, stage, worktrees } => {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -44,6 +44,11 @@ enum Command {
 }
 
 type MainError = Box<dyn std::error::Error>;
+
+/// What the program takes, for its manual page.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
 
 /// Runs the program.
 pub fn main() -> ExitCode {

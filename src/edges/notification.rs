@@ -8,6 +8,8 @@ mod bus;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::core::notice::Notice;
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
@@ -17,15 +19,6 @@ pub struct Question {
     pub body: String,
     /// What the action is called.
     pub action: String,
-}
-
-/// What somebody is told, without an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// The first line.
-    pub summary: String,
-    /// The rest, as plain text.
-    pub body: String,
 }
 
 /// What came of it.

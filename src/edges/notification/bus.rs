@@ -13,7 +13,8 @@ use zbus::names::{BusName, OwnedUniqueName, UniqueName, WellKnownName};
 use zbus::zvariant::Value;
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
-use super::{Answer, Notice, NotificationError, Question};
+use super::{Answer, NotificationError, Question};
+use crate::core::notice::Notice;
 
 const NAME: WellKnownName<'_> = WellKnownName::from_static_str_unchecked("org.freedesktop.Notifications");
 const PATH: &str = "/org/freedesktop/Notifications";
