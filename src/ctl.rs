@@ -10,10 +10,12 @@ mod check;
 mod client;
 mod commands;
 mod console;
+mod doctor;
 mod env;
 mod exec;
 mod explanation;
 mod failure;
+mod init;
 mod inspect;
 mod keeping;
 mod listeners;
@@ -170,6 +172,10 @@ enum Command {
     Forget(keeping::Forget),
     /// Show who was given what, and who was refused and why
     Audit(audit::Audit),
+    /// Set brokerd up: catalog, service, projects, and a first session
+    Init(init::Init),
+    /// Find what keeps AWS tools here from getting the right credentials, and what mends it
+    Doctor(doctor::Doctor),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -209,6 +215,8 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Unlock => keeping::unlock(),
         Command::Forget(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };
