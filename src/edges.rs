@@ -38,8 +38,8 @@ pub mod random;
 pub mod repository;
 #[cfg(target_os = "linux")]
 pub mod screen_lock;
-pub mod search_path;
 mod sdk;
+pub mod search_path;
 pub mod secret_command;
 pub mod secret_file;
 pub mod secrets_manager;

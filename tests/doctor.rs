@@ -26,7 +26,8 @@ fn the_page_is_what_the_checks_say() {
 
 /// The findings of a report that matter, by id and level.
 fn found(output: &Output) -> Vec<(String, String)> {
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(output)));
+    let report: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(output)));
     let findings = report["findings"].as_array().unwrap().iter();
     let pair = |finding: &Value| {
         (finding["id"].as_str().unwrap().to_owned(), finding["level"].as_str().unwrap().to_owned())
@@ -81,7 +82,11 @@ fn what_is_open_is_closed_by_fix_and_by_nothing_else() {
     }
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let output = home.ctl(&["doctor", "--json", "shop"]);
-    assert!(has(&output, "file-open", "problem") && has(&output, "aws-file-open", "warning"), "{:?}", found(&output));
+    assert!(
+        has(&output, "file-open", "problem") && has(&output, "aws-file-open", "warning"),
+        "{:?}",
+        found(&output)
+    );
     assert_eq!([mode(&allowed), mode(&keys)], [0o644, 0o644], "looking changes nothing");
     let fixed = home.ctl(&["doctor", "--fix", "--json", "shop"]);
     assert_eq!([mode(&allowed), mode(&keys)], [0o600, 0o600]);
@@ -106,7 +111,11 @@ fn a_directory_in_no_project_is_a_note_and_one_that_is_not_allowed_a_problem() {
     let _daemon = home.daemon();
     assert!(has(&home.ctl(&["doctor", "--json", "plain"]), "no-project", "note"));
     let here = home.ctl(&["doctor", "--json", "shop"]);
-    assert!(has(&here, "project-not-allowed", "problem") && here.status.code() == Some(1), "{:?}", found(&here));
+    assert!(
+        has(&here, "project-not-allowed", "problem") && here.status.code() == Some(1),
+        "{:?}",
+        found(&here)
+    );
     assert!(has(&here, "env-endpoint", "problem"));
     assert!(home.ctl(&["allow", "shop"]).status.success());
     assert!(!has(&home.ctl(&["doctor", "--json", "shop"]), "project-not-allowed", "problem"));

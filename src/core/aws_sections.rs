@@ -46,7 +46,10 @@ pub struct Section<'t> {
 
 impl std::fmt::Debug for Section<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Section").field("heading", &self.heading).field("line", &self.line).finish_non_exhaustive()
+        f.debug_struct("Section")
+            .field("heading", &self.heading)
+            .field("line", &self.line)
+            .finish_non_exhaustive()
     }
 }
 

@@ -67,7 +67,11 @@ mod tests {
         let names: BTreeSet<&str> = topics.iter().map(|topic| topic.id).collect();
         assert_eq!(names.len(), topics.len());
         for topic in topics {
-            assert!(topic.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{}", topic.id);
+            assert!(
+                topic.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
+                "{}",
+                topic.id
+            );
             for text in [topic.finds, topic.why, topic.fix] {
                 assert!(!text.is_empty() && !text.contains('|'), "{}", topic.id);
             }

@@ -41,12 +41,7 @@ pub struct Shadow {
 }
 
 impl Shadow {
-    fn new(
-        cause: Cause,
-        what: impl Into<String>,
-        effect: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
+    fn new(cause: Cause, what: impl Into<String>, effect: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { cause, what: what.into(), effect: effect.into(), fix: fix.into() }
     }
 }
@@ -114,7 +109,9 @@ pub fn shadows(surroundings: &Surroundings<'_>) -> Vec<Shadow> {
     let mut found: Vec<Shadow> = VARIABLES
         .into_iter()
         .filter(|(name, _)| variable(name).is_some())
-        .map(|(name, effect)| Shadow::new(Cause::Variable(name), format!("{name} is set"), effect, format!("unset {name}")))
+        .map(|(name, effect)| {
+            Shadow::new(Cause::Variable(name), format!("{name} is set"), effect, format!("unset {name}"))
+        })
         .collect();
     if variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
         found.push(Shadow::new(

@@ -16,7 +16,9 @@ pub fn protection(pid: u32) -> Protection {
     let number = |name: &str| field(name)?.parse::<u32>().ok();
     Protection {
         // The files of a process that cannot be dumped belong to root.
-        is_dumpable: fs::metadata(format!("/proc/{pid}/environ")).ok().map(|found| found.uid() == user::uid()),
+        is_dumpable: fs::metadata(format!("/proc/{pid}/environ"))
+            .ok()
+            .map(|found| found.uid() == user::uid()),
         core_limit: read("limits").as_deref().and_then(core_limit),
         umask: field("Umask").and_then(|mask| u32::from_str_radix(mask, 8).ok()),
         no_new_privileges: number("NoNewPrivs").map(|value| value == 1),

@@ -13,7 +13,11 @@ use crate::core::doctor::files::{FileRole, Looked, Mode};
 const MOST: usize = 256;
 
 /// Looks at brokerd's directories and what is in them, and at the two files of `~/.aws`.
-pub fn look(directories: &Directories, aws_config: Option<&Path>, aws_credentials: Option<&Path>) -> Vec<Looked> {
+pub fn look(
+    directories: &Directories,
+    aws_config: Option<&Path>,
+    aws_credentials: Option<&Path>,
+) -> Vec<Looked> {
     let mut looked = Vec::new();
     for directory in [directories.config(), directories.state(), directories.runtime()] {
         looked.push(at(directory.to_owned(), FileRole::Directory));
@@ -44,7 +48,9 @@ fn at(path: PathBuf, role: FileRole) -> Looked {
 pub fn repair(repair: &Repair) -> Result<(), DirectoryError> {
     match repair {
         Repair::Make(path) => directories::make_private(path),
-        Repair::Close(path) => close(path).map_err(|source| DirectoryError::Io { path: path.clone(), source }),
+        Repair::Close(path) => {
+            close(path).map_err(|source| DirectoryError::Io { path: path.clone(), source })
+        }
     }
 }
 

@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 /// The first program of each of these names.
 pub fn programs<'n>(names: impl Iterator<Item = &'n str>) -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let directories: Vec<PathBuf> = env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
-    names.filter_map(|name| directories.iter().map(|directory| directory.join(name)).find(|file| can_run(file))).collect()
+    let directories: Vec<PathBuf> =
+        env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
+    names
+        .filter_map(|name| {
+            directories.iter().map(|directory| directory.join(name)).find(|file| can_run(file))
+        })
+        .collect()
 }
 
 fn can_run(path: &Path) -> bool {

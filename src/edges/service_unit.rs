@@ -17,8 +17,9 @@ pub fn units(config_home: &Path) -> Units {
 
 /// The real path of a program, and whether it can be run.
 fn runnable(path: PathBuf) -> (PathBuf, bool) {
-    let can_run =
-        |path: &Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    let can_run = |path: &Path| {
+        fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
     match fs::canonicalize(&path) {
         Ok(real) if can_run(&real) => (real, true),
         _ => (path, false),

@@ -65,7 +65,10 @@ mod tests {
 
     #[test]
     fn only_a_token_with_its_lifetime_is_one() {
-        assert_eq!(answered("HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\n\r\ntoken"), Ok(()));
+        assert_eq!(
+            answered("HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\n\r\ntoken"),
+            Ok(())
+        );
         let other = answered("HTTP/1.1 200 OK\r\n\r\n<html>").unwrap_err();
         assert_eq!(other, "the answer is \"HTTP/1.1 200 OK\", and not a token");
         assert!(answered("SSH-2.0-x\r\n").unwrap_err().contains("SSH-2.0-x"));

@@ -8,7 +8,15 @@ use crate::core::aws_sections::{AwsFile, Section, sections};
 /// The area.
 pub static AREA: Area = Area {
     name: "aws-files",
-    topics: &[&DEFAULT_CREDENTIALS, &DEFAULT_STOPS_OSLS, &NAMED_PROCESS, &METADATA_ENDPOINT, &METADATA_MODE, &METADATA_NAME, &FIRST_KEY],
+    topics: &[
+        &DEFAULT_CREDENTIALS,
+        &DEFAULT_STOPS_OSLS,
+        &NAMED_PROCESS,
+        &METADATA_ENDPOINT,
+        &METADATA_MODE,
+        &METADATA_NAME,
+        &FIRST_KEY,
+    ],
 };
 
 static DEFAULT_CREDENTIALS: Topic = Topic {
@@ -91,10 +99,13 @@ pub fn judge(files: &[AwsText<'_>], profile: Option<&str>, endpoints: &[String])
         let first = sections.iter().find_map(|section| section.line_of("aws_access_key_id"));
         if let Some(line) = first.filter(|_| *file == AwsFile::Credentials) {
             found.push(
-                Finding::of(&FIRST_KEY, format!("{} holds keys, and polars takes the first of them", file.shown()))
-                    .at(path, Some(line))
-                    .affecting(&["polars"])
-                    .with_fix("brokerctl login --keys"),
+                Finding::of(
+                    &FIRST_KEY,
+                    format!("{} holds keys, and polars takes the first of them", file.shown()),
+                )
+                .at(path, Some(line))
+                .affecting(&["polars"])
+                .with_fix("brokerctl login --keys"),
             );
         }
     }
@@ -107,24 +118,33 @@ pub fn judge(files: &[AwsText<'_>], profile: Option<&str>, endpoints: &[String])
 fn of_default(section: &Section<'_>, path: &Path) -> Finding {
     let heading = &section.heading;
     let finding = if section.gives_credentials() {
-        Finding::of(&DEFAULT_CREDENTIALS, format!("[{heading}] gives credentials, which win over the project's role"))
-            .affecting(clients::FILE_READERS)
-            .with_fix("rename that section, and name it with --profile where it is wanted")
+        Finding::of(
+            &DEFAULT_CREDENTIALS,
+            format!("[{heading}] gives credentials, which win over the project's role"),
+        )
+        .affecting(clients::FILE_READERS)
+        .with_fix("rename that section, and name it with --profile where it is wanted")
     } else {
-        Finding::of(&DEFAULT_STOPS_OSLS, format!("[{heading}] has no credentials: osls 4 stops at it, others go on"))
-            .affecting(clients::STOPPED_BY_DEFAULT)
-            .with_fix("AWS_DEFAULT_PROFILE=none osls …, or move its settings to variables such as AWS_REGION")
+        Finding::of(
+            &DEFAULT_STOPS_OSLS,
+            format!("[{heading}] has no credentials: osls 4 stops at it, others go on"),
+        )
+        .affecting(clients::STOPPED_BY_DEFAULT)
+        .with_fix("AWS_DEFAULT_PROFILE=none osls …, or move its settings to variables such as AWS_REGION")
     };
     finding.at(path, Some(section.line))
 }
 
 fn of_process(section: &Section<'_>, name: &str, profile: Option<&str>, path: &Path) -> Finding {
     let level = if profile == Some(name) { Level::Warning } else { Level::Note };
-    Finding::of(&NAMED_PROCESS, format!("profile {name} has credential_process only, which some tools refuse"))
-        .at_level(level)
-        .at(path, section.line_of("credential_process"))
-        .affecting(clients::NO_PROCESS)
-        .with_fix("leave --aws-profile out in the project, or brokerctl exec -- serverless …")
+    Finding::of(
+        &NAMED_PROCESS,
+        format!("profile {name} has credential_process only, which some tools refuse"),
+    )
+    .at_level(level)
+    .at(path, section.line_of("credential_process"))
+    .affecting(clients::NO_PROCESS)
+    .with_fix("leave --aws-profile out in the project, or brokerctl exec -- serverless …")
 }
 
 fn of_metadata(section: &Section<'_>, path: &Path, endpoints: &[String]) -> Vec<Finding> {
@@ -178,7 +198,12 @@ mod tests {
                 None,
                 vec![("default-stops-osls", Level::Warning, "/f:2".to_owned())],
             ),
-            (Config, "[profile default]\nsso_session = x\n", None, vec![("default-credentials", Level::Problem, "/f:1".into())]),
+            (
+                Config,
+                "[profile default]\nsso_session = x\n",
+                None,
+                vec![("default-credentials", Level::Problem, "/f:1".into())],
+            ),
             (
                 Credentials,
                 "[default]\naws_access_key_id = x\n",
@@ -212,7 +237,12 @@ mod tests {
                 ],
             ),
             (Config, "[profile a]\nec2_metadata_service_endpoint = http://h/\n", None, vec![fine()]),
-            (Config, "[profile a]\nec2_metadata_service_endpoint = http://127.0.0.1:9254\n", Some("a"), vec![fine()]),
+            (
+                Config,
+                "[profile a]\nec2_metadata_service_endpoint = http://127.0.0.1:9254\n",
+                Some("a"),
+                vec![fine()],
+            ),
         ] {
             assert_eq!(found(file, text, profile), expected, "{text}");
         }

@@ -55,7 +55,9 @@ pub enum Reading<T> {
 pub fn judge_config<T>(path: &Path, reading: &Reading<T>) -> Vec<Finding> {
     match reading {
         Reading::Absent | Reading::Good(_) => Vec::new(),
-        Reading::Faulty(faults) => faults.0.iter().map(|fault| of_fault(&CONFIG_FAULT, path, fault)).collect(),
+        Reading::Faulty(faults) => {
+            faults.0.iter().map(|fault| of_fault(&CONFIG_FAULT, path, fault)).collect()
+        }
         Reading::Unreadable(why, mend) => vec![unreadable(path, why, mend)],
     }
 }
@@ -66,7 +68,9 @@ pub fn judge(path: &Path, reading: &Reading<Catalog>) -> Vec<Finding> {
     let missing = |what: &str| vec![Finding::of(&MISSING, what).at(path, None).with_fix("brokerctl init")];
     match reading {
         Reading::Absent => missing("there is no catalog"),
-        Reading::Good(catalog) if catalog.applications.is_empty() => missing("the catalog has no applications"),
+        Reading::Good(catalog) if catalog.applications.is_empty() => {
+            missing("the catalog has no applications")
+        }
         Reading::Good(catalog) => {
             let (profiles, applications) = (catalog.profiles.len(), catalog.applications.len());
             let sentence = format!("{shown} is in order: profiles {profiles}, applications {applications}");

@@ -4,8 +4,21 @@
 pub(super) const ALL: &[&str] = &["every AWS SDK and tool"];
 /// Those that read `~/.aws`. The ones left out: obstore and deltalake, which are made of the crate `object_store`.
 pub(super) const FILE_READERS: &[&str] = &[
-    "AWS CLI", "boto3", "JavaScript SDK 2 and 3", "serverless", "osls", "Go SDK 1 and 2", "Terraform", "rclone", "Rust SDK",
-    "C++ SDK (pyarrow)", "Java", ".NET", "Ruby", "PHP", "opendal",
+    "AWS CLI",
+    "boto3",
+    "JavaScript SDK 2 and 3",
+    "serverless",
+    "osls",
+    "Go SDK 1 and 2",
+    "Terraform",
+    "rclone",
+    "Rust SDK",
+    "C++ SDK (pyarrow)",
+    "Java",
+    ".NET",
+    "Ruby",
+    "PHP",
+    "opendal",
 ];
 /// Those that end with an error where the profile that is named is not there; others go on to the metadata service.
 pub(super) const PROFILE_MUST_EXIST: &[&str] = &["AWS CLI", "boto3", ".NET", "serverless 3", "osls 3 and 4"];
@@ -14,12 +27,34 @@ pub(super) const PROXIED: &[&str] =
     &["AWS CLI", "boto3", "s3fs", "Rust SDK", "opendal", "object_store (polars, deltalake, obstore)"];
 /// Those that read `ec2_metadata_service_endpoint` in `~/.aws/config`; the C++ SDK reads the variable alone.
 pub(super) const CONFIG_ENDPOINT: &[&str] = &[
-    "AWS CLI", "boto3", "JavaScript SDK 2 and 3", "Go SDK 2", "Terraform", "Rust SDK", "Java", ".NET", "Ruby", "PHP",
+    "AWS CLI",
+    "boto3",
+    "JavaScript SDK 2 and 3",
+    "Go SDK 2",
+    "Terraform",
+    "Rust SDK",
+    "Java",
+    ".NET",
+    "Ruby",
+    "PHP",
 ];
 /// Those that read the variable of AWS's SDKs.
 pub(super) const SDK_ENDPOINT: &[&str] = &[
-    "AWS CLI", "boto3", "JavaScript SDK 2 and 3", "serverless", "osls", "Go SDK 1 and 2", "Terraform", "rclone", "Rust SDK",
-    "C++ SDK (pyarrow)", "Java", ".NET", "Ruby", "PHP", "opendal",
+    "AWS CLI",
+    "boto3",
+    "JavaScript SDK 2 and 3",
+    "serverless",
+    "osls",
+    "Go SDK 1 and 2",
+    "Terraform",
+    "rclone",
+    "Rust SDK",
+    "C++ SDK (pyarrow)",
+    "Java",
+    ".NET",
+    "Ruby",
+    "PHP",
+    "opendal",
 ];
 /// Those with names of their own for it.
 pub(super) const OTHER_ENDPOINTS: &[&str] = &["object_store (polars, deltalake, obstore)", "GDAL"];

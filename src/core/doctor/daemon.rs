@@ -146,12 +146,17 @@ mod tests {
         let mut status = status();
         status.imds_v1.requests = 3;
         status.imds_v1.clients = vec![TokenlessClient { program: "old".into(), requests: 3 }];
-        assert!(judge(&status, "1.2.3")[1].sentence.contains("3 without a token since brokerd started (old 3)"));
+        assert!(
+            judge(&status, "1.2.3")[1].sentence.contains("3 without a token since brokerd started (old 3)")
+        );
     }
 
     #[test]
     fn a_daemon_that_is_not_there_and_one_that_is_silent_differ() {
         assert_eq!(absent(false, "x", Some("brokerd &".into())).fix.as_deref(), Some("brokerd &"));
-        assert_eq!((absent(false, "x", None).id, absent(true, "x", None).id), ("daemon-not-running", "daemon-silent"));
+        assert_eq!(
+            (absent(false, "x", None).id, absent(true, "x", None).id),
+            ("daemon-not-running", "daemon-silent")
+        );
     }
 }

@@ -27,7 +27,11 @@ pub fn markdown() -> String {
     let mut text = HEAD.to_owned();
     // Writing into a String cannot fail.
     for area in AREAS {
-        let _ = write!(text, "\n## {}\n\n| id | level | what is found | why it matters | what mends it |\n", area.name);
+        let _ = write!(
+            text,
+            "\n## {}\n\n| id | level | what is found | why it matters | what mends it |\n",
+            area.name
+        );
         text.push_str("|---|---|---|---|---|\n");
         for topic in area.topics {
             let (level, plain) = (topic.level.word(), |text: &str| text.replace('*', "\\*"));

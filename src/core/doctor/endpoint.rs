@@ -56,17 +56,23 @@ pub struct Occupied {
 pub fn judge(probes: &[Probe], strangers: &[Occupied]) -> Vec<Finding> {
     let there = strangers.iter().map(|stranger| {
         let topic = if stranger.is_somebody { &TAKEN } else { &ELSEWHERE };
-        Finding::of(topic, stranger.sentence.as_str()).affecting(clients::ALL).with_fix(if stranger.is_somebody {
-            "end that program, or unset AWS_EC2_METADATA_SERVICE_ENDPOINT"
-        } else {
-            "brokerctl tokens add"
-        })
+        Finding::of(topic, stranger.sentence.as_str()).affecting(clients::ALL).with_fix(
+            if stranger.is_somebody {
+                "end that program, or unset AWS_EC2_METADATA_SERVICE_ENDPOINT"
+            } else {
+                "brokerctl tokens add"
+            },
+        )
     });
     let probed = probes.iter().map(|Probe { url, failure }| match failure {
-        None => Finding::fine(&AREA, format!("{url} answers a request for a token, and brokerd listens there")),
-        Some(why) => Finding::of(&UNANSWERED, format!("{url} gives no token: {why}"))
-            .affecting(clients::ALL)
-            .with_fix(format!("curl -v -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {url}latest/api/token")),
+        None => {
+            Finding::fine(&AREA, format!("{url} answers a request for a token, and brokerd listens there"))
+        }
+        Some(why) => {
+            Finding::of(&UNANSWERED, format!("{url} gives no token: {why}")).affecting(clients::ALL).with_fix(
+                format!("curl -v -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {url}latest/api/token"),
+            )
+        }
     });
     // Where somebody else listens, that he answers is nothing good.
     let own = probed.filter(|finding| finding.level != Level::Ok || strangers.is_empty());

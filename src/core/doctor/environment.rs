@@ -8,45 +8,132 @@ use crate::core::shadow::{Cause, Shadow, Surroundings, shadows};
 pub static AREA: Area = Area {
     name: "environment",
     topics: &[
-        &KEYS, &STAGE_KEYS, &OLD_KEYS, &PROFILE, &WEB_IDENTITY, &CONTAINER, &DISABLED, &DISABLED_BY_FALSE, &ENDPOINT, &OTHER_NAMES,
-        &ROLE_NAME, &PROXY, &REGION,
+        &KEYS,
+        &STAGE_KEYS,
+        &OLD_KEYS,
+        &PROFILE,
+        &WEB_IDENTITY,
+        &CONTAINER,
+        &DISABLED,
+        &DISABLED_BY_FALSE,
+        &ENDPOINT,
+        &OTHER_NAMES,
+        &ROLE_NAME,
+        &PROXY,
+        &REGION,
     ],
 };
 
 macro_rules! topic {
     ($name:ident, $id:literal, $level:ident, $finds:literal, $why:literal, $fix:literal) => {
-        static $name: Topic =
-            Topic { id: $id, level: Level::$level, finds: $finds, why: $why, fix: $fix };
+        static $name: Topic = Topic { id: $id, level: Level::$level, finds: $finds, why: $why, fix: $fix };
     };
 }
 
-topic!(KEYS, "env-keys", Problem, "AWS_ACCESS_KEY_ID is set",
-    "every SDK takes keys from the environment before it asks anybody", "unset the keys");
-topic!(STAGE_KEYS, "env-stage-keys", Problem, "AWS_STAGE_ACCESS_KEY_ID or AWS_STAGE_PROFILE of the stage here is set",
-    "serverless and osls take them for that stage, whatever the project's role is", "unset them");
-topic!(OLD_KEYS, "env-old-keys", Problem, "keys are set by an old name: AMAZON_ACCESS_KEY_ID, AWS_ACCESS_KEY",
-    "some SDKs still read those", "unset them");
-topic!(PROFILE, "env-profile", Problem, "AWS_PROFILE or AWS_DEFAULT_PROFILE is set",
-    "the profile's credentials win; where there is no such profile, some tools stop", "unset it");
-topic!(WEB_IDENTITY, "env-web-identity", Problem, "AWS_WEB_IDENTITY_TOKEN_FILE is set",
-    "tools assume a role by that token instead", "unset it");
-topic!(CONTAINER, "env-container", Problem, "a container endpoint is set",
-    "tools ask that one instead; inside of brokerctl exec it is brokerd's own, and right", "unset it");
-topic!(DISABLED, "env-metadata-disabled", Problem, "AWS_EC2_METADATA_DISABLED is set",
-    "no tool asks a metadata service", "unset it");
-topic!(DISABLED_BY_FALSE, "env-metadata-disabled-by-false", Warning, "AWS_EC2_METADATA_DISABLED is set to false",
-    "version 2 of the JavaScript SDK takes any value for yes", "unset it");
-topic!(ENDPOINT, "env-endpoint", Problem, "the variable of the endpoint is not set, or names another one",
-    "tools ask 169.254.169.254, or that other endpoint", "eval \"$(brokerctl env)\"");
-topic!(OTHER_NAMES, "env-other-endpoints", Note, "the endpoint's other names are not set, or name another one",
-    "polars, deltalake, obstore and GDAL read names of their own", "eval \"$(brokerctl env)\"");
-topic!(ROLE_NAME, "env-role-name", Warning, "AWS_EC2_INSTANCE_PROFILE_NAME is set",
-    "tools ask for that name only, and get 404 in every other project", "unset it");
-topic!(PROXY, "proxy", Problem, "a proxy is set, and NO_PROXY does not exempt 127.0.0.1",
+topic!(
+    KEYS,
+    "env-keys",
+    Problem,
+    "AWS_ACCESS_KEY_ID is set",
+    "every SDK takes keys from the environment before it asks anybody",
+    "unset the keys"
+);
+topic!(
+    STAGE_KEYS,
+    "env-stage-keys",
+    Problem,
+    "AWS_STAGE_ACCESS_KEY_ID or AWS_STAGE_PROFILE of the stage here is set",
+    "serverless and osls take them for that stage, whatever the project's role is",
+    "unset them"
+);
+topic!(
+    OLD_KEYS,
+    "env-old-keys",
+    Problem,
+    "keys are set by an old name: AMAZON_ACCESS_KEY_ID, AWS_ACCESS_KEY",
+    "some SDKs still read those",
+    "unset them"
+);
+topic!(
+    PROFILE,
+    "env-profile",
+    Problem,
+    "AWS_PROFILE or AWS_DEFAULT_PROFILE is set",
+    "the profile's credentials win; where there is no such profile, some tools stop",
+    "unset it"
+);
+topic!(
+    WEB_IDENTITY,
+    "env-web-identity",
+    Problem,
+    "AWS_WEB_IDENTITY_TOKEN_FILE is set",
+    "tools assume a role by that token instead",
+    "unset it"
+);
+topic!(
+    CONTAINER,
+    "env-container",
+    Problem,
+    "a container endpoint is set",
+    "tools ask that one instead; inside of brokerctl exec it is brokerd's own, and right",
+    "unset it"
+);
+topic!(
+    DISABLED,
+    "env-metadata-disabled",
+    Problem,
+    "AWS_EC2_METADATA_DISABLED is set",
+    "no tool asks a metadata service",
+    "unset it"
+);
+topic!(
+    DISABLED_BY_FALSE,
+    "env-metadata-disabled-by-false",
+    Warning,
+    "AWS_EC2_METADATA_DISABLED is set to false",
+    "version 2 of the JavaScript SDK takes any value for yes",
+    "unset it"
+);
+topic!(
+    ENDPOINT,
+    "env-endpoint",
+    Problem,
+    "the variable of the endpoint is not set, or names another one",
+    "tools ask 169.254.169.254, or that other endpoint",
+    "eval \"$(brokerctl env)\""
+);
+topic!(
+    OTHER_NAMES,
+    "env-other-endpoints",
+    Note,
+    "the endpoint's other names are not set, or name another one",
+    "polars, deltalake, obstore and GDAL read names of their own",
+    "eval \"$(brokerctl env)\""
+);
+topic!(
+    ROLE_NAME,
+    "env-role-name",
+    Warning,
+    "AWS_EC2_INSTANCE_PROFILE_NAME is set",
+    "tools ask for that name only, and get 404 in every other project",
+    "unset it"
+);
+topic!(
+    PROXY,
+    "proxy",
+    Problem,
+    "a proxy is set, and NO_PROXY does not exempt 127.0.0.1",
     "some SDKs send even requests for this machine to it, which brokerd refuses, since keys would pass through it",
-    "export NO_PROXY with 127.0.0.1; not by --fix, since it belongs into your shell's files");
-topic!(REGION, "region-unset", Note, "no variable names a region",
-    "the AWS CLI 1 and boto3 take none from a metadata service", "eval \"$(brokerctl env)\", in the project");
+    "export NO_PROXY with 127.0.0.1; not by --fix, since it belongs into your shell's files"
+);
+topic!(
+    REGION,
+    "region-unset",
+    Note,
+    "no variable names a region",
+    "the AWS CLI 1 and boto3 take none from a metadata service",
+    "eval \"$(brokerctl env)\", in the project"
+);
 
 /// Names that some SDKs still read keys by.
 const OLD_NAMES: [&str; 2] = ["AMAZON_ACCESS_KEY_ID", "AWS_ACCESS_KEY"];
@@ -61,22 +148,31 @@ pub fn judge(surroundings: &Surroundings<'_>, stage: Option<&str>, profiles: &[S
     }
     found.extend(stage.into_iter().flat_map(|stage| of_stage(stage, &variable)));
     found.extend(OLD_NAMES.iter().filter(|name| variable(name).is_some()).map(|name| {
-        Finding::of(&OLD_KEYS, format!("{name} is set: an old name for keys, which win over the project's role"))
-            .affecting(clients::OLD_NAMES)
-            .with_fix(format!("unset {name}"))
+        Finding::of(
+            &OLD_KEYS,
+            format!("{name} is set: an old name for keys, which win over the project's role"),
+        )
+        .affecting(clients::OLD_NAMES)
+        .with_fix(format!("unset {name}"))
     }));
     if variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
         found.push(
-            Finding::of(&DISABLED_BY_FALSE, "AWS_EC2_METADATA_DISABLED is false, which some tools take for yes")
-                .affecting(clients::DISABLED_BY_ANY)
-                .with_fix("unset AWS_EC2_METADATA_DISABLED"),
+            Finding::of(
+                &DISABLED_BY_FALSE,
+                "AWS_EC2_METADATA_DISABLED is false, which some tools take for yes",
+            )
+            .affecting(clients::DISABLED_BY_ANY)
+            .with_fix("unset AWS_EC2_METADATA_DISABLED"),
         );
     }
     if variable("AWS_EC2_INSTANCE_PROFILE_NAME").is_some() {
         found.push(
-            Finding::of(&ROLE_NAME, "AWS_EC2_INSTANCE_PROFILE_NAME is set: tools ask for that role's name only")
-                .affecting(clients::ROLE_NAME)
-                .with_fix("unset AWS_EC2_INSTANCE_PROFILE_NAME"),
+            Finding::of(
+                &ROLE_NAME,
+                "AWS_EC2_INSTANCE_PROFILE_NAME is set: tools ask for that role's name only",
+            )
+            .affecting(clients::ROLE_NAME)
+            .with_fix("unset AWS_EC2_INSTANCE_PROFILE_NAME"),
         );
     }
     found.extend(other_endpoints(surroundings.endpoints, &variable));
@@ -96,11 +192,14 @@ fn of_shadow(shadow: &Shadow, surroundings: &Surroundings<'_>, profiles: &[Strin
     let value = |name: &str| (surroundings.variable)(name).unwrap_or_default();
     let (topic, affected) = match shadow.cause {
         // A profile's name is no secret, and whether it exists decides whom it stops.
-        Cause::Variable("AWS_PROFILE") => return Some(of_profile("AWS_PROFILE", &value("AWS_PROFILE"), profiles)),
+        Cause::Variable("AWS_PROFILE") => {
+            return Some(of_profile("AWS_PROFILE", &value("AWS_PROFILE"), profiles));
+        }
         Cause::Variable(name @ "AWS_CONTAINER_CREDENTIALS_FULL_URI")
             if surroundings.endpoints.iter().any(|own| value(name).starts_with(own.as_str())) =>
         {
-            let sentence = "this is inside of brokerctl exec, or uses a token of brokerd: tools get that token's stage";
+            let sentence =
+                "this is inside of brokerctl exec, or uses a token of brokerd: tools get that token's stage";
             return Some(Finding::of(&CONTAINER, sentence).at_level(Level::Note).affecting(clients::ALL));
         }
         Cause::Variable("AWS_ACCESS_KEY_ID") => (&KEYS, clients::ALL),
@@ -120,7 +219,10 @@ fn of_profile(variable: &str, name: &str, profiles: &[String]) -> Finding {
     let (sentence, affected) = if profiles.iter().any(|profile| profile == name) {
         (format!("{variable} is {name}: where that profile has credentials, they win"), clients::FILE_READERS)
     } else {
-        (format!("{variable} is {name}, and there is no such profile: some tools stop there"), clients::PROFILE_MUST_EXIST)
+        (
+            format!("{variable} is {name}, and there is no such profile: some tools stop there"),
+            clients::PROFILE_MUST_EXIST,
+        )
     };
     Finding::of(&PROFILE, sentence).affecting(affected).with_fix(format!("unset {variable}"))
 }
@@ -143,8 +245,11 @@ fn of_stage(stage: &str, variable: &dyn Fn(&str) -> Option<String>) -> Vec<Findi
 fn other_endpoints(endpoints: &[String], variable: &dyn Fn(&str) -> Option<String>) -> Option<Finding> {
     endpoints.first()?;
     let ours = |url: &str| endpoints.iter().any(|own| own.trim_end_matches('/') == url.trim_end_matches('/'));
-    let missing: Vec<&str> =
-        ENDPOINT_NAMES[1..].iter().copied().filter(|name| !variable(name).is_some_and(|url| ours(&url))).collect();
+    let missing: Vec<&str> = ENDPOINT_NAMES[1..]
+        .iter()
+        .copied()
+        .filter(|name| !variable(name).is_some_and(|url| ours(&url)))
+        .collect();
     (!missing.is_empty()).then(|| {
         let sentence = format!("{} does not lead to brokerd", missing.join(" and "));
         Finding::of(&OTHER_NAMES, sentence).affecting(clients::OTHER_ENDPOINTS).with_fix(EVALUATE)
@@ -164,7 +269,8 @@ mod tests {
             set.or(led).or((name == "AWS_REGION").then_some("x")).map(str::to_owned)
         };
         let endpoints = ENDPOINTS.map(str::to_owned);
-        let surroundings = Surroundings { variable: &variable, config: None, credentials: None, endpoints: &endpoints };
+        let surroundings =
+            Surroundings { variable: &variable, config: None, credentials: None, endpoints: &endpoints };
         judge(&surroundings, Some("prod"), &["work".to_owned()])
     }
 
@@ -180,8 +286,20 @@ mod tests {
             ("AWS_PROFILE", "work", "env-profile", Level::Problem, "opendal"),
             ("AWS_PROFILE", "gone", "env-profile", Level::Problem, "boto3"),
             ("AWS_DEFAULT_PROFILE", "gone", "env-profile", Level::Problem, "boto3"),
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/x", "env-web-identity", Level::Problem, "every AWS SDK and tool"),
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://h/", "env-container", Level::Problem, "every AWS SDK and tool"),
+            (
+                "AWS_WEB_IDENTITY_TOKEN_FILE",
+                "/x",
+                "env-web-identity",
+                Level::Problem,
+                "every AWS SDK and tool",
+            ),
+            (
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "http://h/",
+                "env-container",
+                Level::Problem,
+                "every AWS SDK and tool",
+            ),
             (
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI",
                 "http://127.0.0.1:9254/container/a/b",
@@ -189,9 +307,27 @@ mod tests {
                 Level::Note,
                 "every AWS SDK and tool",
             ),
-            ("AWS_EC2_METADATA_DISABLED", "true", "env-metadata-disabled", Level::Problem, "every AWS SDK and tool"),
-            ("AWS_EC2_METADATA_DISABLED", "false", "env-metadata-disabled-by-false", Level::Warning, "JavaScript SDK 2"),
-            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1/", "env-endpoint", Level::Problem, "Terraform"),
+            (
+                "AWS_EC2_METADATA_DISABLED",
+                "true",
+                "env-metadata-disabled",
+                Level::Problem,
+                "every AWS SDK and tool",
+            ),
+            (
+                "AWS_EC2_METADATA_DISABLED",
+                "false",
+                "env-metadata-disabled-by-false",
+                Level::Warning,
+                "JavaScript SDK 2",
+            ),
+            (
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                "http://127.0.0.1:1/",
+                "env-endpoint",
+                Level::Problem,
+                "Terraform",
+            ),
             ("AWS_METADATA_ENDPOINT", "", "env-other-endpoints", Level::Note, "GDAL"),
             ("AWS_EC2_INSTANCE_PROFILE_NAME", "x", "env-role-name", Level::Warning, "JavaScript SDK 3"),
             ("http_proxy", "http://proxy:1", "proxy", Level::Problem, "Rust SDK"),
@@ -202,7 +338,8 @@ mod tests {
             assert_eq!((finding.id, finding.level), (id, level), "{name}={value}");
             assert!(finding.affects.contains(&affected), "{name}={value}: {:?}", finding.affects);
         }
-        let said = format!("{:?}", found(&[("AWS_ACCESS_KEY_ID", "marked"), ("http_proxy", "http://u:marked@h")]));
+        let said =
+            format!("{:?}", found(&[("AWS_ACCESS_KEY_ID", "marked"), ("http_proxy", "http://u:marked@h")]));
         assert!(!said.contains("marked"), "{said}");
     }
 }

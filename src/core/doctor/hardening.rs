@@ -46,13 +46,16 @@ pub fn judge(protection: &Protection) -> Vec<Finding> {
     let mut found: Vec<Finding> = open
         .into_iter()
         .filter(|(is, _)| *is)
-        .map(|(_, sentence)| Finding::of(&OPEN, sentence).with_fix("brokerctl stop, then start brokerd again"))
+        .map(|(_, sentence)| {
+            Finding::of(&OPEN, sentence).with_fix("brokerctl stop, then start brokerd again")
+        })
         .collect();
     if found.is_empty() {
         found.push(Finding::fine(&AREA, "brokerd cannot be traced or dumped, and its files are closed"));
     }
     let missing = [(no_new_privileges, "no new privileges"), (is_filtered, "a filter of system calls")];
-    let missing: Vec<&str> = missing.iter().filter(|(holds, _)| *holds == Some(false)).map(|(_, name)| *name).collect();
+    let missing: Vec<&str> =
+        missing.iter().filter(|(holds, _)| *holds == Some(false)).map(|(_, name)| *name).collect();
     if !missing.is_empty() {
         let sentence = format!("brokerd runs without {}, which its service adds", missing.join(" and "));
         found.push(Finding::of(&NARROWER, sentence).with_fix("brokerctl service install"));

@@ -51,15 +51,24 @@ pub fn judge(status: &KeychainStatus) -> Vec<Finding> {
                 _ => "none was found",
             };
             found.push(
-                Finding::of(&MEMORY, format!("there is no keychain ({how}): a restart forgets sessions and logins"))
-                    .with_hint(hint.clone()),
+                Finding::of(
+                    &MEMORY,
+                    format!("there is no keychain ({how}): a restart forgets sessions and logins"),
+                )
+                .with_hint(hint.clone()),
             );
         }
         None if *unsaved => {
-            found.push(Finding::of(&UNSAVED, format!("keychain {keychain} does not have the last changes yet")));
+            found.push(Finding::of(
+                &UNSAVED,
+                format!("keychain {keychain} does not have the last changes yet"),
+            ));
         }
         None => {
-            found.push(Finding::fine(&AREA, format!("keychain {keychain} is unlocked and keeps {sessions} sessions")));
+            found.push(Finding::fine(
+                &AREA,
+                format!("keychain {keychain} is unlocked and keeps {sessions} sessions"),
+            ));
         }
     }
     found.extend(note.iter().map(|note| Finding::of(&NOTE, note.as_str())));
@@ -75,7 +84,11 @@ mod tests {
     fn a_keychain_is_usable_or_says_why_not() {
         let usable = KeychainStatus { keychain: Keychain::SecretService, ..fixtures::status().keychain };
         let memory = |choice| KeychainStatus { keychain: Keychain::Memory, choice, ..usable.clone() };
-        let locked = KeychainStatus { trouble: Some("it is locked".into()), hint: Some("unlock".into()), ..usable.clone() };
+        let locked = KeychainStatus {
+            trouble: Some("it is locked".into()),
+            hint: Some("unlock".into()),
+            ..usable.clone()
+        };
         for (status, id, level) in [
             (usable.clone(), "keychain", Level::Ok),
             (locked, "keychain-unusable", Level::Warning),

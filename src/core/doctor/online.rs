@@ -29,7 +29,9 @@ pub fn judge(here: Option<&Here>, outcome: Option<Result<String, (String, Option
     };
     let Here { app, stage, role } = here;
     match outcome {
-        Ok(until) => Finding::fine(&AREA, format!("AWS gave {app}.{stage} a session of {role} until {until}")),
+        Ok(until) => {
+            Finding::fine(&AREA, format!("AWS gave {app}.{stage} a session of {role} until {until}"))
+        }
         Err((why, hint)) => Finding::of(&REFUSED, format!("{app}.{stage} ({role}): {why}")).with_hint(hint),
     }
 }

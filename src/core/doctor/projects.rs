@@ -90,7 +90,10 @@ pub fn judge(here: &Explanation, projects: &[ProjectStatus], found: &[FoundStatu
             1 => format!("{first} is not allowed"),
             count => format!("{count} projects are not allowed, {first} the first of them"),
         };
-        findings.push(Finding::of(&OTHERS_NOT_ALLOWED, sentence).with_fix("brokerctl status lists them; brokerctl allow PATH"));
+        findings.push(
+            Finding::of(&OTHERS_NOT_ALLOWED, sentence)
+                .with_fix("brokerctl status lists them; brokerctl allow PATH"),
+        );
     }
     findings
 }
@@ -99,7 +102,10 @@ fn of_verdict(verdict: &Verdict) -> Finding {
     match verdict {
         Verdict::Profile { app, stage, profile, role, .. } => {
             let (role, account) = (role.role_name(), role.account());
-            Finding::fine(&AREA, format!("{app}.{stage} has profile {profile}: role {role} of account {account}"))
+            Finding::fine(
+                &AREA,
+                format!("{app}.{stage} has profile {profile}: role {role} of account {account}"),
+            )
         }
         Verdict::Refused { refusal, message, hint } => {
             let topic = match refusal {
@@ -131,7 +137,11 @@ mod tests {
 
     fn refused(refusal: Refusal) -> Explanation {
         let (message, hint) = (refusal.to_string(), refusal.hint());
-        Explanation { caller: String::new(), reasons: Vec::new(), verdict: Verdict::Refused { refusal, message, hint } }
+        Explanation {
+            caller: String::new(),
+            reasons: Vec::new(),
+            verdict: Verdict::Refused { refusal, message, hint },
+        }
     }
 
     fn given(fallback: Option<&str>) -> Explanation {

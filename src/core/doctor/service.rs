@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{Area, Finding, Level, Topic};
 
 /// The area.
-pub static AREA: Area = Area { name: "service", topics: &[&NOT_INSTALLED, &BROKEN, &OTHER_PROGRAM, &NO_SOCKET] };
+pub static AREA: Area =
+    Area { name: "service", topics: &[&NOT_INSTALLED, &BROKEN, &OTHER_PROGRAM, &NO_SOCKET] };
 
 /// What puts the units in place, anew too.
 const INSTALL: &str = "brokerctl service install";
@@ -70,7 +71,8 @@ pub fn judge(units: &Units, beside: Option<&Path>) -> Vec<Finding> {
     match &units.program {
         Some((program, true)) if beside.is_some_and(|beside| beside != program) => {
             let beside = beside.unwrap_or(Path::new("")).display();
-            let sentence = format!("the service starts {}, and beside brokerctl is {beside}", program.display());
+            let sentence =
+                format!("the service starts {}, and beside brokerctl is {beside}", program.display());
             found.push(Finding::of(&OTHER_PROGRAM, sentence).at(file, None).with_fix(INSTALL));
         }
         Some((_, true)) => {}
@@ -78,7 +80,9 @@ pub fn judge(units: &Units, beside: Option<&Path>) -> Vec<Finding> {
             let sentence = format!("the service starts {}, which is not there", program.display());
             found.push(Finding::of(&BROKEN, sentence).at(file, None).with_fix(INSTALL));
         }
-        None => found.push(Finding::of(&BROKEN, "the service starts nothing").at(file, None).with_fix(INSTALL)),
+        None => {
+            found.push(Finding::of(&BROKEN, "the service starts nothing").at(file, None).with_fix(INSTALL))
+        }
     }
     if !units.has_socket {
         found.push(Finding::of(&NO_SOCKET, "brokerd.socket is missing").at(file, None).with_fix(INSTALL));
@@ -121,7 +125,8 @@ mod tests {
             (with(Some(("/b", false)), true), vec!["service-broken"]),
             (with(None, true), vec!["service-broken"]),
         ] {
-            let found: Vec<_> = judge(&units, Some(Path::new("/b"))).iter().map(|finding| finding.id).collect();
+            let found: Vec<_> =
+                judge(&units, Some(Path::new("/b"))).iter().map(|finding| finding.id).collect();
             assert_eq!(found, ids);
         }
     }

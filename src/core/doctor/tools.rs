@@ -34,7 +34,12 @@ pub fn judge(found: &[PathBuf]) -> Vec<Finding> {
         let name = path.file_name()?;
         let (name, way) = PROGRAMS.iter().find(|(known, _)| name == *known)?;
         let sentence = format!("{name} has no setting for a metadata endpoint");
-        Some(Finding::of(&NO_ENDPOINT, sentence).at(path, None).affecting(std::slice::from_ref(name)).with_fix(*way))
+        Some(
+            Finding::of(&NO_ENDPOINT, sentence)
+                .at(path, None)
+                .affecting(std::slice::from_ref(name))
+                .with_fix(*way),
+        )
     };
     found.iter().filter_map(of_path).collect()
 }

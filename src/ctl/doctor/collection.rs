@@ -11,8 +11,8 @@ use crate::core::doctor::aws_files::AwsText;
 use crate::core::doctor::catalog::Reading;
 use crate::core::doctor::endpoint::{Occupied, Probe};
 use crate::core::doctor::{
-    Finding, aws_files, catalog, clock, daemon, endpoint, environment, files, hardening, keychain, limits, logins, online,
-    projects, service, tools,
+    Finding, aws_files, catalog, clock, daemon, endpoint, environment, files, hardening, keychain, limits,
+    logins, online, projects, service, tools,
 };
 use crate::core::fault::Faults;
 use crate::core::protocol::{Explanation, Reply, Request, Status};
@@ -36,7 +36,8 @@ pub(super) struct Collected {
 impl Collected {
     /// Looks at everything; at AWS only if `online`.
     pub(super) fn collect(path: &Path, online: bool) -> Result<Self, Failure> {
-        let directories = Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
+        let directories =
+            Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
         let mut findings = Vec::new();
         let config = read_file(&directories.config_file(), Config::parse);
         let asked = ask(path);
@@ -66,13 +67,15 @@ impl Collected {
         findings.extend(catalog::judge(&directories.catalog_file(), &agreed));
         findings.extend(limits::judge(&watch::usage()));
         if let Some(config_home) = directories.config().parent() {
-            findings.extend(service::judge(&service_unit::units(config_home), service_unit::beside().as_deref()));
+            findings
+                .extend(service::judge(&service_unit::units(config_home), service_unit::beside().as_deref()));
         }
         if online && not_running.is_none() {
             let outcome = here.as_ref().map(|here| refresh(here)).transpose()?;
             findings.push(online::judge(here.as_ref(), outcome));
             findings.retain(|finding| finding.id != "clock-skew");
-            findings.extend(ask(path).ok().into_iter().flat_map(|(status, _)| clock::judge(status.clock_ahead)));
+            findings
+                .extend(ask(path).ok().into_iter().flat_map(|(status, _)| clock::judge(status.clock_ahead)));
         }
         Ok(Self { findings, not_running })
     }
@@ -126,10 +129,17 @@ fn of_free(address: SocketAddr) -> Option<Finding> {
     endpoint::judge_free(&address.to_string(), who.as_deref())
 }
 
-fn of_surroundings(endpoints: &[String], stage: Option<&str>, directories: &Directories, findings: &mut Vec<Finding>) {
+fn of_surroundings(
+    endpoints: &[String],
+    stage: Option<&str>,
+    directories: &Directories,
+    findings: &mut Vec<Finding>,
+) {
     let here = Here::look();
     let mut texts = Vec::new();
-    for (file, AwsPlace { path, text }) in [(AwsFile::Config, &here.config), (AwsFile::Credentials, &here.credentials)] {
+    for (file, AwsPlace { path, text }) in
+        [(AwsFile::Config, &here.config), (AwsFile::Credentials, &here.credentials)]
+    {
         if let (Some(path), Some(text)) = (path, text) {
             texts.push(AwsText { file, path, text });
         }
@@ -138,13 +148,17 @@ fn of_surroundings(endpoints: &[String], stage: Option<&str>, directories: &Dire
         .iter()
         .flat_map(|text| {
             let sections = sections(text.text);
-            sections.iter().filter_map(|section| section.profile(text.file).map(str::to_owned)).collect::<Vec<_>>()
+            sections
+                .iter()
+                .filter_map(|section| section.profile(text.file).map(str::to_owned))
+                .collect::<Vec<_>>()
         })
         .collect();
     findings.extend(
         here.surroundings(endpoints, |surroundings| environment::judge(surroundings, stage, &profiles)),
     );
-    let profile = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].into_iter().filter_map(|name| std::env::var(name).ok());
+    let profile =
+        ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].into_iter().filter_map(|name| std::env::var(name).ok());
     let profile = profile.filter(|name| !name.is_empty()).next();
     findings.extend(aws_files::judge(&texts, profile.as_deref(), endpoints));
     let looked = file_modes::look(directories, here.config.path.as_deref(), here.credentials.path.as_deref());

@@ -74,9 +74,8 @@ pub fn usage() -> Vec<Usage> {
             watches += more_watches;
         }
     }
-    let of = |limit: Limit, used| {
-        Some(Usage { what: limit.what, used, limit: limit.value?, raise: limit.hint() })
-    };
+    let of =
+        |limit: Limit, used| Some(Usage { what: limit.what, used, limit: limit.value?, raise: limit.hint() });
     [of(Limit::watches(), watches), of(Limit::instances(), instances)].into_iter().flatten().collect()
 }
 
@@ -87,7 +86,8 @@ fn used(process: &Path) -> (u64, u64) {
     for descriptor in fs::read_dir(process.join("fd")).into_iter().flatten().flatten() {
         if fs::read_link(descriptor.path()).is_ok_and(|target| target == Path::new("anon_inode:inotify")) {
             instances += 1;
-            let text = fs::read_to_string(process.join("fdinfo").join(descriptor.file_name())).unwrap_or_default();
+            let text =
+                fs::read_to_string(process.join("fdinfo").join(descriptor.file_name())).unwrap_or_default();
             watches += text.lines().map(|line| u64::from(line.starts_with("inotify wd:"))).sum::<u64>();
         }
     }
