@@ -11,10 +11,12 @@ mod client;
 mod commands;
 mod completions;
 mod console;
+mod doctor;
 mod env;
 mod exec;
 mod explanation;
 mod failure;
+mod init;
 mod inspect;
 mod keeping;
 mod listeners;
@@ -181,6 +183,10 @@ enum Command {
     Audit(audit::Audit),
     /// Print the completions of a shell, for its configuration; see docs/prompt.md
     Completions(completions::Completions),
+    /// Set brokerd up: catalog, service, projects, and a first session
+    Init(init::Init),
+    /// Find what keeps AWS tools here from getting the right credentials, and what mends it
+    Doctor(doctor::Doctor),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -232,6 +238,8 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Forget(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Init(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

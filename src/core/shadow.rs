@@ -2,13 +2,36 @@
 //!
 //! The metadata service comes last in the credential chain of every SDK, so anything before it wins, silently.
 
-use serde::{Deserialize, Serialize};
-
+use super::aws_sections::{AwsFile, sections};
 use super::pointers::ENDPOINT;
 
+/// Where a shadow is, so that it can be said whom it affects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A variable that wins over a metadata endpoint.
+    Variable(&'static str),
+    /// `AWS_EC2_METADATA_DISABLED`.
+    Disabled,
+    /// A section of this heading; whether it gives credentials.
+    Default {
+        /// The file.
+        file: AwsFile,
+        /// Its heading.
+        heading: &'static str,
+        /// Whether it gives credentials.
+        gives_credentials: bool,
+    },
+    /// The endpoint's variable names another one, or none.
+    Endpoint,
+    /// A proxy from which loopback is not exempt.
+    Proxy,
+}
+
 /// Something that wins over brokerd, or keeps a tool from finding it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
+    /// Where it is.
+    pub cause: Cause,
     /// What it is.
     pub what: String,
     /// What it does.
@@ -18,8 +41,8 @@ pub struct Shadow {
 }
 
 impl Shadow {
-    fn new(what: impl Into<String>, effect: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), effect: effect.into(), fix: fix.into() }
+    fn new(cause: Cause, what: impl Into<String>, effect: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { cause, what: what.into(), effect: effect.into(), fix: fix.into() }
     }
 }
 
@@ -49,17 +72,6 @@ const VARIABLES: [(&str, &str); 5] = [
     ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "tools ask that container endpoint instead of brokerd"),
     ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "tools ask the ECS container endpoint instead of brokerd"),
 ];
-/// Keys of a profile that give it credentials.
-const CREDENTIAL_KEYS: [&str; 8] = [
-    "aws_access_key_id",
-    "credential_process",
-    "role_arn",
-    "sso_session",
-    "sso_start_url",
-    "web_identity_token_file",
-    "login_session",
-    "credential_source",
-];
 
 /// Which of the AWS files have a `[default]` section with credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,7 +88,7 @@ impl DefaultSections {
     /// Looks at the texts of the two files.
     pub fn of(config: Option<&str>, credentials: Option<&str>) -> Self {
         let gives = |text: Option<&str>, heading: &str| {
-            section(text.unwrap_or_default(), heading).is_some_and(|keys| gives_credentials(&keys))
+            section(text.unwrap_or_default(), heading).is_some_and(|gives| gives)
         };
         Self {
             in_config: gives(config, "default") || gives(config, "profile default"),
@@ -91,29 +103,28 @@ impl DefaultSections {
     }
 }
 
-fn gives_credentials(keys: &[String]) -> bool {
-    keys.iter().any(|key| CREDENTIAL_KEYS.contains(&key.as_str()))
-}
-
 /// Everything that shadows brokerd, the strongest first.
 pub fn shadows(surroundings: &Surroundings<'_>) -> Vec<Shadow> {
     let variable = |name: &str| (surroundings.variable)(name).filter(|value| !value.is_empty());
     let mut found: Vec<Shadow> = VARIABLES
         .into_iter()
         .filter(|(name, _)| variable(name).is_some())
-        .map(|(name, effect)| Shadow::new(format!("{name} is set"), effect, format!("unset {name}")))
+        .map(|(name, effect)| {
+            Shadow::new(Cause::Variable(name), format!("{name} is set"), effect, format!("unset {name}"))
+        })
         .collect();
     if variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
         found.push(Shadow::new(
+            Cause::Disabled,
             "AWS_EC2_METADATA_DISABLED is set",
             "no AWS tool asks a metadata service",
             "unset AWS_EC2_METADATA_DISABLED",
         ));
     }
     for (file, text, heading) in [
-        ("~/.aws/credentials", surroundings.credentials, "default"),
-        ("~/.aws/config", surroundings.config, "default"),
-        ("~/.aws/config", surroundings.config, "profile default"),
+        (AwsFile::Credentials, surroundings.credentials, "default"),
+        (AwsFile::Config, surroundings.config, "default"),
+        (AwsFile::Config, surroundings.config, "profile default"),
     ] {
         found.extend(default_section(file, text.unwrap_or_default(), heading));
     }
@@ -123,17 +134,20 @@ pub fn shadows(surroundings: &Surroundings<'_>) -> Vec<Shadow> {
 }
 
 /// A `[default]` section with credentials wins in every tool; one without still stops osls 4.
-fn default_section(file: &str, text: &str, heading: &str) -> Option<Shadow> {
-    let keys = section(text, heading)?;
-    let what = format!("{file} has a [{heading}] section");
-    Some(if gives_credentials(&keys) {
+fn default_section(file: AwsFile, text: &str, heading: &'static str) -> Option<Shadow> {
+    let gives_credentials = section(text, heading)?;
+    let cause = Cause::Default { file, heading, gives_credentials };
+    let what = format!("{} has a [{heading}] section", file.shown());
+    Some(if gives_credentials {
         Shadow::new(
+            cause,
             what,
             "every AWS tool uses its credentials instead of the project's role",
             "rename that section, and name it with --profile where it is wanted",
         )
     } else {
         Shadow::new(
+            cause,
             format!("{what}, without credentials"),
             "osls 4 stops at it; other tools go on to brokerd",
             "AWS_DEFAULT_PROFILE=none for osls 4, or move its settings to variables such as AWS_REGION",
@@ -141,25 +155,12 @@ fn default_section(file: &str, text: &str, heading: &str) -> Option<Shadow> {
     })
 }
 
-/// The keys of a section of an AWS configuration file, if it is there (AWS SDKs and tools reference guide,
-/// "Shared config and credentials files").
-fn section(text: &str, heading: &str) -> Option<Vec<String>> {
-    let mut keys: Option<Vec<String>> = None;
-    let mut inside = false;
-    for line in text.lines() {
-        if let Some(name) = line.trim_start().strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            inside = name.split_whitespace().eq(heading.split_whitespace());
-            if inside {
-                keys.get_or_insert_default();
-            }
-        } else if inside
-            && !line.starts_with([' ', '\t', '#', ';'])
-            && let (Some(keys), Some((key, _))) = (&mut keys, line.split_once('='))
-        {
-            keys.push(key.trim().to_ascii_lowercase());
-        }
-    }
-    keys
+/// Whether the sections of this heading, which may be several, give credentials; `None` if there is none.
+fn section(text: &str, heading: &str) -> Option<bool> {
+    let sections = sections(text);
+    let mut found = sections.iter().filter(|section| section.heading == heading).peekable();
+    found.peek()?;
+    Some(found.any(|section| section.gives_credentials()))
 }
 
 fn endpoint(surroundings: &Surroundings<'_>, set: Option<String>) -> Option<Shadow> {
@@ -170,11 +171,13 @@ fn endpoint(surroundings: &Surroundings<'_>, set: Option<String>) -> Option<Shad
     match set {
         Some(url) if same(&url) => None,
         Some(_) => Some(Shadow::new(
+            Cause::Endpoint,
             format!("{ENDPOINT} names another endpoint"),
             "AWS tools ask that one instead of brokerd",
             format!("export {ENDPOINT}={ours}"),
         )),
         None => Some(Shadow::new(
+            Cause::Endpoint,
             format!("{ENDPOINT} is not set"),
             "AWS tools do not know where brokerd listens",
             format!("export {ENDPOINT}={ours}"),
@@ -193,6 +196,7 @@ fn proxy(variable: &dyn Fn(&str) -> Option<String>) -> Option<Shadow> {
         .any(|list| list.split(',').any(|entry| matches!(entry.trim(), "*" | "127.0.0.1" | "127.0.0.0/8")));
     (!exempt).then(|| {
         Shadow::new(
+            Cause::Proxy,
             format!("{name} is set, and NO_PROXY does not exempt 127.0.0.1"),
             "some SDKs ask the proxy for brokerd's endpoint, which brokerd refuses",
             "export NO_PROXY=127.0.0.1,localhost",

@@ -20,7 +20,7 @@ pub fn lines(shell: Shell, surroundings: &Surroundings<'_>, region: Option<&Regi
         let now = set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         now.or_else(|| variable(name).filter(|_| !MISLEADING.contains(&name)))
     };
-    for Shadow { what, effect, fix } in shadows(&Surroundings { variable: &after, ..*surroundings }) {
+    for Shadow { what, effect, fix, .. } in shadows(&Surroundings { variable: &after, ..*surroundings }) {
         lines.push(shell.comment(&format!("{what}: {effect}\n  {fix}")));
     }
     lines

@@ -1,7 +1,7 @@
 //! The commands about the catalog: what can be typed, one type each.
 
 mod checking;
-mod editing;
+pub(super) mod editing;
 mod listing;
 mod options;
 

@@ -119,7 +119,7 @@ fn inspect(path: &Path, inputs: &Inputs, home: &Path) -> Shown {
     }
 }
 
-fn read(
+pub(super) fn read(
     file: &ProjectFile,
     inputs: &Inputs,
     home: &Path,

@@ -171,6 +171,11 @@ impl Directories {
         &self.state
     }
 
+    /// Where everything lies that ends with the login.
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
     /// Makes all of them, open to this user alone.
     pub fn make(&self) -> Result<(), DirectoryError> {
         [&self.config, &self.state, &self.runtime].into_iter().try_for_each(|path| make_private(path))

@@ -20,25 +20,62 @@ pub fn shell_lines(shell: Shell, endpoints: &[String], region: Option<&Region>) 
 }
 
 fn with_surroundings<R>(endpoints: &[String], look: impl FnOnce(&Surroundings<'_>) -> R) -> R {
-    let (config, credentials) = aws_files();
-    look(&Surroundings {
-        variable: &|name| env::var(name).ok(),
-        config: config.as_deref(),
-        credentials: credentials.as_deref(),
-        endpoints,
-    })
+    Here::look().surroundings(endpoints, look)
 }
 
 /// Which of this user's AWS files have a `[default]` section with credentials.
 pub fn default_sections() -> DefaultSections {
-    let (config, credentials) = aws_files();
-    DefaultSections::of(config.as_deref(), credentials.as_deref())
+    let here = Here::look();
+    DefaultSections::of(here.config.text.as_deref(), here.credentials.text.as_deref())
 }
 
-/// The texts of `~/.aws/config` and `~/.aws/credentials`, or of what stands for them.
-fn aws_files() -> (Option<String>, Option<String>) {
-    let text = |variable, name| fs::read_to_string(aws_file(variable, name)?).ok();
-    (text("AWS_CONFIG_FILE", "config"), text("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
+/// What an AWS tool that is started here would look at: the files' texts with their paths, and the variables.
+#[derive(Debug)]
+pub struct Here {
+    /// `~/.aws/config`, or what stands for it.
+    pub config: AwsPlace,
+    /// `~/.aws/credentials`, or what stands for it.
+    pub credentials: AwsPlace,
+}
+
+/// A file of AWS's tools.
+#[derive(Default)]
+pub struct AwsPlace {
+    /// Where it is, if a home is known.
+    pub path: Option<PathBuf>,
+    /// What it says, if it is there.
+    pub text: Option<String>,
+}
+
+impl std::fmt::Debug for AwsPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AwsPlace").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Here {
+    /// Reads the files.
+    pub fn look() -> Self {
+        let place = |variable, name| {
+            let path = aws_file(variable, name);
+            let text = path.as_ref().and_then(|path| fs::read_to_string(path).ok());
+            AwsPlace { path, text }
+        };
+        Self {
+            config: place("AWS_CONFIG_FILE", "config"),
+            credentials: place("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        }
+    }
+
+    /// The same for [`shadows`] and the checks; `endpoints` are brokerd's.
+    pub fn surroundings<R>(&self, endpoints: &[String], look: impl FnOnce(&Surroundings<'_>) -> R) -> R {
+        look(&Surroundings {
+            variable: &|name| env::var(name).ok(),
+            config: self.config.text.as_deref(),
+            credentials: self.credentials.text.as_deref(),
+            endpoints,
+        })
+    }
 }
 
 /// Where `~/.aws/config` is.

@@ -16,7 +16,7 @@ use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Wat
 use tokio::sync::Notify;
 
 use super::{project_file, project_search};
-pub use limit::Limit;
+pub use limit::{Limit, usage};
 
 /// Why a directory cannot be watched.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
+
+use crate::core::doctor::limits::Usage;
 
 /// A limit that was reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +63,37 @@ impl fmt::Display for Limit {
     }
 }
 
+/// How much of each limit this user's processes use; those that cannot be looked at are not counted.
+pub fn usage() -> Vec<Usage> {
+    let (mut instances, mut watches) = (0, 0);
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let directory = process.path();
+        if process.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()) {
+            let (more_instances, more_watches) = used(&directory);
+            instances += more_instances;
+            watches += more_watches;
+        }
+    }
+    let of =
+        |limit: Limit, used| Some(Usage { what: limit.what, used, limit: limit.value?, raise: limit.hint() });
+    [of(Limit::watches(), watches), of(Limit::instances(), instances)].into_iter().flatten().collect()
+}
+
+/// The instances of a process and their watches: each has a line in its descriptor's information (`man 5 proc`). Another
+/// user's process lets nobody see its descriptors.
+fn used(process: &Path) -> (u64, u64) {
+    let (mut instances, mut watches) = (0, 0);
+    for descriptor in fs::read_dir(process.join("fd")).into_iter().flatten().flatten() {
+        if fs::read_link(descriptor.path()).is_ok_and(|target| target == Path::new("anon_inode:inotify")) {
+            instances += 1;
+            let text =
+                fs::read_to_string(process.join("fdinfo").join(descriptor.file_name())).unwrap_or_default();
+            watches += text.lines().map(|line| u64::from(line.starts_with("inotify wd:"))).sum::<u64>();
+        }
+    }
+    (instances, watches)
+}
+
 fn value(setting: &str) -> Option<u64> {
     let path = format!("/proc/sys/{}", setting.replace('.', "/"));
     fs::read_to_string(path).ok()?.trim().parse().ok()
@@ -68,6 +102,17 @@ fn value(setting: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_watch_of_this_process_is_counted() {
+        use notify::Watcher;
+        let place = tempfile::tempdir().unwrap();
+        let mut watcher = notify::recommended_watcher(|_| {}).unwrap();
+        watcher.watch(place.path(), notify::RecursiveMode::NonRecursive).unwrap();
+        let (instances, watches) = used(Path::new("/proc/self"));
+        assert!(instances >= 1 && watches >= 1, "{instances} {watches}");
+        assert_eq!(usage().len(), 2);
+    }
 
     #[test]
     fn a_limit_says_what_it_is_and_how_to_raise_it() {

@@ -3,10 +3,13 @@ what it starts has the terminal for its standard input or error only where the o
 """
 
 import json
+import signal
 import subprocess
 import sys
 
 processes = []
+# As a shell does, it outlives a Ctrl-C; a handler is not inherited, so what it starts ends by it.
+signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def start(argv, cwd, env, screen):
