@@ -41,6 +41,7 @@ pub mod name;
 pub mod nearest;
 pub mod pace;
 pub mod pins;
+pub mod plugin_report;
 pub mod pointers;
 pub mod project_root;
 pub mod protocol;

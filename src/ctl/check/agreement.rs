@@ -17,8 +17,7 @@ use crate::edges::directories::Directories;
 
 /// What the daemon says; without a running one what its catalog says, and the reader is told so.
 pub(super) fn in_force(subject: &Subject, app: Option<&App>) -> Result<Agreement, Failure> {
-    let request =
-        Request::Safeguards { path: subject.file.directory().to_owned(), stage: subject.stage.to_string() };
+    let request = Request::Safeguards { path: subject.file.config.clone(), stage: subject.stage.to_string() };
     match client::ask(&request) {
         Ok(Reply::Safeguards(agreement)) => Ok(*agreement),
         Ok(_) => Err(unexpected()),
