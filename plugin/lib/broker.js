@@ -1,7 +1,7 @@
 'use strict';
 
 const { ask } = require('./daemon');
-const { Refusal } = require('./refusal');
+const { NeedsHello, Refusal } = require('./refusal');
 
 // The daemon renews sessions ahead of their end, so what is this close to it is asked for anew.
 const RENEW_BEFORE = 5 * 60 * 1000;
@@ -78,7 +78,7 @@ class Broker {
     try {
       return await ask(request, expected);
     } catch (error) {
-      if (!isForgotten(error)) throw error;
+      if (!(error instanceof NeedsHello)) throw error;
     }
     this.welcomed = this.hello();
     const now = await this.welcomed;
@@ -89,10 +89,6 @@ class Broker {
     }
     return ask(request, expected);
   }
-}
-
-function isForgotten(error) {
-  return /hello/.test(error.message);
 }
 
 module.exports = { Broker };

@@ -8,15 +8,24 @@
  * @returns {boolean} false for a CLI whose credentials cannot be led (Serverless 4 makes its own before plugins load)
  */
 function provide(provider, broker) {
-  if (typeof provider.getAwsSdkV3CredentialsProvider === 'function') {
-    leadVersion3(provider, broker);
-    return true;
+  // osls 3 has both SDKs.
+  const isVersion3 = typeof provider.getAwsSdkV3CredentialsProvider === 'function';
+  if (isVersion3) leadVersion3(provider, broker);
+  const sdk = version2Of(provider);
+  // Set whole, it is what `getCredentials` returns, and no environment or profile is looked at. S3 takes version 4 everywhere, and
+  // nothing else for objects that KMS encrypts.
+  if (sdk) provider.cachedCredentials = { credentials: version2(sdk, broker), signatureVersion: 'v4' };
+  return isVersion3 || Boolean(sdk);
+}
+
+function version2Of(provider) {
+  try {
+    const { sdk } = provider;
+    return sdk && typeof sdk.Credentials === 'function' ? sdk : null;
+  } catch (_) {
+    // osls 4 has none, and throws.
+    return null;
   }
-  const sdk = provider.sdk;
-  if (!sdk || typeof sdk.Credentials !== 'function') return false;
-  // Set whole, it is what `getCredentials` returns, and no environment or profile is looked at.
-  provider.cachedCredentials = { credentials: version2(sdk, broker) };
-  return true;
 }
 
 // The AWS SDK 3 asks a function, and asks it again before `expiration`. A profile that is named in the call is somebody's
@@ -36,8 +45,10 @@ function version2(sdk, broker) {
     }
 
     refresh(callback) {
-      broker.credentials().then(
-        (given) => {
+      Promise.all([broker.credentials(), broker.welcome()]).then(
+        ([given, { profile }]) => {
+          // The CLI shows it beside its errors.
+          this.profile = `brokerd: ${profile}`;
           this.accessKeyId = given.accessKeyId;
           this.secretAccessKey = given.secretAccessKey;
           this.sessionToken = given.sessionToken;

@@ -2,7 +2,7 @@
 
 const net = require('net');
 const { version } = require('../package.json');
-const { NotRunning, Refusal } = require('./refusal');
+const { NeedsHello, NotRunning, Refusal } = require('./refusal');
 const { controlSocket } = require('./socket');
 
 const PROTOCOL = 1;
@@ -24,7 +24,7 @@ async function ask(body, expected) {
   const { protocol, version: theirs, body: reply } = read(line);
   if (reply.reply === 'failed') {
     const code = reply.needs_person ? 'BROKERD_NEEDS_PERSON' : 'BROKERD_REFUSED';
-    throw new Refusal(reply.message, { hint: reply.hint, code });
+    throw new (reply.needs_hello ? NeedsHello : Refusal)(reply.message, { hint: reply.hint, code });
   }
   if (protocol !== PROTOCOL || reply.reply !== expected) {
     const what = protocol === PROTOCOL ? 'does not know this plugin' : `speaks protocol ${protocol}, not ${PROTOCOL}`;

@@ -28,6 +28,9 @@ class NotRunning extends Refusal {
   }
 }
 
+/** The daemon knows nothing of this process: it was started anew since the hello. */
+class NeedsHello extends Refusal {}
+
 /** A refusal as the error that the CLI prints without a stack; any other error as it is. */
 function forCli(error, serverless) {
   if (!(error instanceof Refusal)) return error;
@@ -35,4 +38,4 @@ function forCli(error, serverless) {
   return new ServerlessError(error.text, error.code);
 }
 
-module.exports = { Refusal, NotRunning, forCli };
+module.exports = { NeedsHello, NotRunning, Refusal, forCli };

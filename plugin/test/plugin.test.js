@@ -87,6 +87,16 @@ test('credentials of the AWS SDK 3 say when they end, and are asked for once by 
   await daemon.close();
 });
 
+test('a CLI with both SDKs gets the same credentials in both', async () => {
+  const daemon = await new StandIn({ 'plugin-credentials': () => credentials('AKIA1') }).listen();
+  const provider = (await started(daemon, { sdk: 'both' })).serverless.getProvider();
+  const given = provider.cachedCredentials.credentials;
+  await get(given);
+  const { accessKeyId } = await provider.getAwsSdkV3CredentialsProvider()();
+  assert.deepStrictEqual([given.accessKeyId, accessKeyId], ['AKIA1', 'AKIA1']);
+  await daemon.close();
+});
+
 test('keys of the environment are set aside, and said', async () => {
   const daemon = await new StandIn().listen();
   Object.assign(process.env, { AWS_PROFILE: 'old', AWS_DEV_ACCESS_KEY_ID: 'AKIAOLD', AWS_PROD_PROFILE: 'kept' });
@@ -232,7 +242,7 @@ test('artifacts with values are closed, and gone after the deploy', async () => 
 test('a daemon that was started anew is greeted anew, and must say the same', async () => {
   let forgets = true;
   let profile = 'dev';
-  const forgotten = { reply: 'failed', message: 'the plugin has not said hello', hint: null, needs_person: false };
+  const forgotten = { reply: 'failed', message: 'say hello', hint: null, needs_person: false, needs_hello: true };
   const answers = {
     'plugin-hello': () => ({ ...WELCOME, profile }),
     'plugin-credentials': () => {

@@ -92,14 +92,16 @@ class Credentials {
   }
 }
 
-/** A CLI: `sdk` is the AWS SDK that it has, 2 or 3. */
+/** A CLI: `sdk` is the AWS SDK that it has, 2 or 3, or `both`. */
 function cli({ command = 'deploy', sdk = 2, configuration = {}, provider = {}, directory = '/srv/shop' } = {}) {
   const properties = {};
   const aws = {
     getStage: () => 'dev',
     getRegion: () => 'eu-west-1',
-    ...(sdk === 2 ? { sdk: { Credentials } } : { getAwsSdkV3CredentialsProvider: () => async () => ({ own: true }) }),
   };
+  if (sdk !== 2) aws.getAwsSdkV3CredentialsProvider = () => async () => ({ own: true });
+  if (sdk !== 3) aws.sdk = { Credentials };
+  else Object.defineProperty(aws, 'sdk', { get: () => { throw new Error('osls 4 has no AWS SDK 2'); } });
   const said = [];
   const note = (text) => said.push(text);
   const serverless = {
