@@ -16,6 +16,7 @@ pub mod decision_log;
 pub mod directories;
 mod disk;
 pub mod federation;
+pub mod foreground;
 pub mod harden;
 pub mod https;
 pub mod inclusion;

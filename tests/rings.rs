@@ -21,6 +21,7 @@ const RINGS: [(&str, &[&str]); 5] = [
             "edges::catalog_file",
             "edges::clock",
             "edges::directories",
+            "edges::foreground",
             "edges::inclusion",
             "edges::package",
             "edges::peer",

@@ -323,8 +323,16 @@ pub enum Request {
         /// The titles of the safeguards that failed.
         failed: Vec<String>,
     },
-    /// The asking process evaluated the safeguards itself: what it starts deploys as if the plugin had said hello.
-    PluginStandIn,
+    /// The asking process evaluated the safeguards itself. With none failed, what it starts deploys this stage as if the
+    /// plugin had said hello.
+    PluginStandIn {
+        /// The configuration, or the directory with it.
+        path: PathBuf,
+        /// The stage.
+        stage: String,
+        /// The titles of those that failed.
+        failed: Vec<String>,
+    },
     /// End the daemon.
     Stop,
     /// Something that this version does not know.

@@ -310,7 +310,10 @@ impl Control {
             Request::PluginCredentials => self.broker.plugin_credentials(known(asker)?).await,
             Request::PluginSecrets { names } => self.broker.plugin_secrets(known(asker)?, &names).await,
             Request::PluginBlocked { failed } => self.broker.plugin_blocked(known(asker)?, &failed).await,
-            Request::PluginStandIn => self.broker.plugin_stand_in(known(asker)?),
+            Request::PluginStandIn { path, stage, failed } => {
+                let question = deployment_of(path, stage);
+                self.broker.plugin_stand_in(known(asker)?, question, &failed).await
+            }
             Request::Stop => Ok(Reply::Stopping),
             Request::Unknown => Err(Failure::new("this version does not know the request", None)),
         }
@@ -345,13 +348,7 @@ impl Control {
 
     /// The safeguards of the stage that a Serverless CLI in a project would deploy.
     async fn safeguards(&self, asker: ProcessId, path: PathBuf, stage: String) -> Result<Reply, Failure> {
-        // A configuration beside the usual one, as a CLI's `--config` names it.
-        let config = path.is_file().then(|| path.file_name().map(|name| name.to_string_lossy().into_owned()));
-        let directory = if config.is_some() { path.parent().map(Path::to_owned) } else { Some(path) };
-        let imagined_stage = Some(stage);
-        let question =
-            Question { directory, imagined_stage, imagined_config: config.flatten(), ..Question::default() };
-        let asking = self.broker.decide(asker, question).await;
+        let asking = self.broker.decide(asker, deployment_of(path, stage)).await;
         let decision = asking.outcome.result.as_ref().map_err(Refusal::clone)?;
         let Decision { app, stage, profile, fallback, .. } = &**decision;
         Ok(Reply::Safeguards(Box::new(Agreement::new(app, stage, profile, fallback.clone()))))
@@ -509,6 +506,13 @@ impl Control {
         let document = SecretText::new(credential_process::document(&session.credentials, account));
         Ok(Reply::Credentials { document, note: decision.fallback.clone() })
     }
+}
+
+/// What a Serverless CLI would get that deploys a stage of a project, which is named by its configuration or directory.
+fn deployment_of(path: PathBuf, stage: String) -> Question {
+    let name = path.file_name().filter(|_| path.is_file()).map(|name| name.to_string_lossy().into_owned());
+    let directory = if name.is_some() { path.parent().map(Path::to_owned) } else { Some(path) };
+    Question { directory, imagined_stage: Some(stage), imagined_config: name, ..Question::default() }
 }
 
 /// What the user named because a configuration does not tell it.

@@ -131,7 +131,7 @@ impl Broker {
     async fn evaluation(&self, decision: &Decision) -> Option<Reason> {
         let count = decision.profile.safeguards.len();
         let cli = decision.deployment.filter(|_| count > 0)?;
-        let text = if self.is_evaluated(cli).await {
+        let text = if self.is_evaluated(decision, cli).await {
             format!("{} evaluated before pid {} deploys", counted(count), cli.pid)
         } else {
             format!("{} not evaluated: no plugin in pid {}", counted(count), cli.pid)

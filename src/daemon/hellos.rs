@@ -32,8 +32,13 @@ pub(super) enum Hello {
         /// Whether brokerd has the stage from the report.
         stage_reported: bool,
     },
-    /// It is `brokerctl deploy`: what it starts is checked.
-    StandIn,
+    /// It is `brokerctl deploy`: what it starts on this stage is checked.
+    StandIn {
+        /// The configuration that was checked.
+        config: PathBuf,
+        /// The stage that it was checked for.
+        stage: Stage,
+    },
 }
 
 /// So many are remembered that one more would be a fault of whoever says hello.
@@ -63,17 +68,17 @@ impl Hellos {
     pub(super) fn report(&self, process: ProcessId) -> Option<Arc<PluginReport>> {
         match self.lock().get(&process)? {
             Hello::Plugin { report, .. } => Some(report.clone()),
-            Hello::StandIn => None,
+            Hello::StandIn { .. } => None,
         }
     }
 
-    /// Whether one of a line of processes, each the parent of the one before, is checked: the first by its plugin, or
-    /// any by what stands in for it.
-    pub(super) fn covers(&self, line: &[ProcessId]) -> bool {
+    /// Whether what the first of a line of processes deploys is checked: by its plugin, or by what stands in for that
+    /// and is further up in the line. Each process is the parent of the one before.
+    pub(super) fn covers(&self, line: &[ProcessId], on: &Path, of: &Stage) -> bool {
         let said = self.lock();
         line.iter().enumerate().any(|(distance, process)| match said.get(process) {
             Some(Hello::Plugin { .. }) => distance == 0,
-            Some(Hello::StandIn) => true,
+            Some(Hello::StandIn { config, stage }) => config == on && stage == of,
             None => false,
         })
     }
@@ -121,17 +126,21 @@ mod tests {
     #[test]
     fn a_plugin_speaks_for_its_own_process_and_brokerctl_for_what_it_starts() {
         let hellos = Hellos::default();
-        assert!(!hellos.covers(&[CHILD, CLI]));
+        let config = Path::new("/shop/serverless.yml");
+        let stage = |name: &str| Stage::parse(name).unwrap();
+        let covers = |line: &[ProcessId]| hellos.covers(line, config, &stage("dev"));
+        assert!(!covers(&[CHILD, CLI]));
         hellos.remember(CLI, hello("dev")).unwrap();
-        assert!(hellos.covers(&[CLI]) && !hellos.covers(&[CHILD, CLI]));
-        assert!(!hellos.covers(&[ProcessId { start: 7, ..CLI }]), "another process with its number");
+        assert!(covers(&[CLI]) && !covers(&[CHILD, CLI]));
+        assert!(!covers(&[ProcessId { start: 7, ..CLI }]), "another process with its number");
         assert!(hellos.report(CLI).is_some());
-        let of = |stage| hellos.of(Path::new("/shop/serverless.yml"), &Stage::parse(stage).unwrap());
+        let of = |name| hellos.of(config, &stage(name));
         assert_eq!((of("dev"), of("qa")), (vec![(CLI, true)], vec![]));
-        hellos.remember(CLI, Hello::StandIn).unwrap();
-        assert!(hellos.covers(&[CHILD, CLI]) && hellos.report(CLI).is_none());
+        hellos.remember(CLI, Hello::StandIn { config: config.to_owned(), stage: stage("dev") }).unwrap();
+        assert!(covers(&[CHILD, CLI]) && hellos.report(CLI).is_none());
+        assert!(!hellos.covers(&[CHILD, CLI], config, &stage("prod")), "another stage than the checked one");
         hellos.forget(CLI);
-        assert!(!hellos.covers(&[CHILD, CLI]));
+        assert!(!covers(&[CHILD, CLI]));
     }
 
     #[test]
@@ -139,7 +148,7 @@ mod tests {
         let hellos = Hellos::default();
         for pid in 0..u32::try_from(MOST).unwrap() + 5 {
             // None of these runs.
-            hellos.remember(ProcessId { pid, start: u64::MAX }, Hello::StandIn).unwrap();
+            hellos.remember(ProcessId { pid, start: u64::MAX }, hello("dev")).unwrap();
         }
         assert!(hellos.lock().len() <= MOST);
     }

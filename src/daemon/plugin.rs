@@ -57,9 +57,21 @@ impl Broker {
         Ok(Reply::PluginWelcome(Box::new(self.welcome(&decision))))
     }
 
-    /// Takes a process at its word that what it starts deploys with its safeguards evaluated.
-    pub(super) fn plugin_stand_in(self: &Arc<Self>, process: ProcessId) -> Result<Reply, Failure> {
-        self.remember_hello(process, Hello::StandIn)?;
+    /// Takes a process at its word that it evaluated the safeguards of what it is about to deploy.
+    pub(super) async fn plugin_stand_in(
+        self: &Arc<Self>,
+        process: ProcessId,
+        question: Question,
+        failed: &[String],
+    ) -> Result<Reply, Failure> {
+        let asking = self.decide(process, question).await;
+        let decision = asking.outcome.result.as_ref().map_err(Refusal::clone)?;
+        if failed.is_empty() {
+            let (config, stage) = (decision.config.clone(), decision.stage.clone());
+            self.remember_hello(process, Hello::StandIn { config, stage })?;
+        } else {
+            self.note_blocked(&asking, decision, failed);
+        }
         Ok(Reply::PluginNoted)
     }
 
@@ -136,31 +148,35 @@ impl Broker {
         process: ProcessId,
         failed: &[String],
     ) -> Result<Reply, Failure> {
-        const MOST: usize = 64;
         let asking = self.of_plugin(process).await?;
-        let decision = asking.outcome.result.as_ref().map_err(Refusal::clone)?;
+        self.note_blocked(&asking, asking.outcome.result.as_ref().map_err(Refusal::clone)?, failed);
+        Ok(Reply::PluginNoted)
+    }
+
+    fn note_blocked(&self, asking: &Asking, decision: &Decision, failed: &[String]) {
+        const MOST: usize = 64;
         let shown = |title: &String| title.chars().filter(|c| !c.is_control()).take(200).collect();
         let failed: Vec<String> = failed.iter().take(MOST).map(shown).collect();
         tracing::info!(app = %decision.app, stage = %decision.stage, ?failed, "safeguards blocked a deployment");
         self.audit.write(Record::blocked(clock::now(), asking.caller.clone(), decision, &failed));
-        Ok(Reply::PluginNoted)
     }
 
     /// Whether the safeguards of what a Serverless CLI deploys are evaluated: its plugin said hello, or it runs below
     /// `brokerctl deploy`.
-    pub(super) async fn is_evaluated(&self, cli: ProcessId) -> bool {
-        if self.hellos.covers(&[cli]) {
+    pub(super) async fn is_evaluated(&self, decision: &Decision, cli: ProcessId) -> bool {
+        let covers = |line: &[ProcessId]| self.hellos.covers(line, &decision.config, &decision.stage);
+        if covers(&[cli]) {
             return true;
         }
         let observer = self.observer.clone();
         let line = tokio::task::spawn_blocking(move || observer.lineage(cli).line).await;
-        line.is_ok_and(|line| self.hellos.covers(&line))
+        line.is_ok_and(|line| covers(&line))
     }
 
     /// What keeps a deployment without the plugin from a profile that wants it.
     pub(super) async fn unchecked(&self, decision: &Decision, deploy: Deploy) -> Option<Refusal> {
         let cli = decision.deployment.filter(|_| deploy == Deploy::Plugin)?;
-        if self.is_evaluated(cli).await {
+        if self.is_evaluated(decision, cli).await {
             return None;
         }
         Some(Refusal::NoPlugin { profile: decision.profile.name.clone(), pid: cli.pid })
