@@ -45,6 +45,7 @@ pub mod nearest;
 pub mod notice;
 pub mod pace;
 pub mod pins;
+pub mod plugin_report;
 pub mod pointers;
 pub mod project_root;
 pub mod prompt;

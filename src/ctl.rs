@@ -11,6 +11,7 @@ mod client;
 mod commands;
 mod completions;
 mod console;
+mod deploy;
 mod doctor;
 mod env;
 mod exec;
@@ -149,6 +150,8 @@ enum Command {
     Catalog(catalog_commands::Catalog),
     /// Check a service against the safeguards of its stage's profile; exit code 1 if one fails
     Check(check::Check),
+    /// Package a service, check it as `check` does, and deploy what was checked, with the profile's credentials
+    Deploy(deploy::Deploy),
     /// Read about the policies that safeguards may have
     #[command(subcommand)]
     Safeguard(safeguard::Safeguard),
@@ -222,6 +225,7 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Stage(command) => command.run(),
         Command::Catalog(command) => command.run(),
         Command::Check(check) => check.run(engine),
+        Command::Deploy(deploy) => deploy.run(engine),
         Command::Safeguard(command) => command.run(),
         Command::Login(login) => login.run(),
         Command::Mfa(mfa) => mfa.run(),

@@ -18,6 +18,7 @@ pub mod directories;
 mod disk;
 pub mod federation;
 pub mod file_modes;
+pub mod foreground;
 pub mod harden;
 pub mod https;
 pub mod inclusion;

@@ -166,7 +166,6 @@ fn what_cannot_be_pinned_is_refused_in_the_words_of_why() {
             "stage prdo is not configured on strict (did you mean prod?), and strict has no default profile",
         ),
         (everywhere("shop", "paper"), "profile paper has no access role"),
-        (everywhere("shop", "guarded"), "profile guarded uses what is not enforced by this version: deploy"),
         (
             everywhere("stranger", "prod"),
             "stranger/serverless.yml is not allowed yet\nhint: brokerctl allow ",

@@ -23,6 +23,7 @@ const RINGS: [(&str, &[&str]); 5] = [
             "edges::daemon_process",
             "edges::directories",
             "edges::file_modes",
+            "edges::foreground",
             "edges::inclusion",
             "edges::package",
             "edges::peer",

@@ -89,6 +89,8 @@ pub enum Event {
     Approval,
     /// An approval was taken back.
     Revocation,
+    /// Safeguards that failed kept a deployment from going on.
+    Blocked,
 }
 
 /// An approval, as the audit log has it. Of the line that it is in, the caller is who approved.
@@ -172,6 +174,8 @@ pub enum Way {
     Terminal,
     /// A notification, for approvals.
     Desktop,
+    /// The Serverless plugin.
+    Plugin,
 }
 
 /// A container token, as the audit log names it.
@@ -315,6 +319,17 @@ impl Record {
             refusal: Some(refusal),
             ..Self::decided(time, Event::Refusal, way, caller, decision)
         }
+    }
+
+    /// The record of a deployment that safeguards with these titles kept from going on.
+    pub fn blocked(
+        time: Timestamp,
+        caller: Option<Arc<AuditedCaller>>,
+        decision: &Decision,
+        failed: &[String],
+    ) -> Self {
+        let reason = format!("safeguards failed: {}", failed.join(", "));
+        Self { reason: Some(reason), ..Self::decided(time, Event::Blocked, Way::Plugin, caller, decision) }
     }
 
     /// The record of a refusal without a decision.

@@ -4,6 +4,7 @@
 
 mod access_role;
 mod application;
+mod deploy;
 mod profile;
 mod protection;
 mod safeguard;
@@ -23,6 +24,7 @@ use crate::core::table::{self, Table};
 
 pub use access_role::{AccessRole, DEFAULT_KEYS, Source};
 pub use application::{Application, Unmatched};
+pub use deploy::Deploy;
 pub use profile::Profile;
 pub use protection::{Approve, LengthError, Protection, parse_length};
 pub use safeguard::{Enforce, Level, Safeguard};
@@ -169,7 +171,7 @@ prod = "apac-banking-prod"
                 description: None,
                 enforce: None,
             }],
-            not_enforced: vec![],
+            deploy: Deploy::Warn,
         };
         let prod = Profile {
             name: profile_name("apac-banking-prod"),
@@ -180,7 +182,7 @@ prod = "apac-banking-prod"
             short: false,
             protection: None,
             safeguards: vec![],
-            not_enforced: vec![],
+            deploy: Deploy::Warn,
         };
         let shop = Application {
             name: App::parse("shop").unwrap(),

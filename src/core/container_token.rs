@@ -262,6 +262,8 @@ impl ContainerToken {
             region: self.region.clone(),
             request: RequestOnce::default(),
             region_unknown: self.region_unknown.clone(),
+            deployment: None,
+            stage_reported: false,
         })
     }
 

@@ -10,16 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use super::allowed::{AllowList, AllowedProject, RepositoryPlace};
 use super::audit::Way;
+use super::caller::ProcessId;
 use super::catalog::{AccessRole, Application, Catalog, Enforce, Profile, Safeguard, Unmatched};
 use super::fault::Fault;
 use super::name::{App, Org, Region, Stage};
 use super::nearest::nearest;
 use super::pins::PinInquiry;
+use super::plugin_report::PluginReport;
 use super::refusal::Refusal;
 use super::safeguard::Issue;
 use super::serverless::{Document, Finding, Inputs};
 use super::session::RequestOnce;
-use super::stage::{Cli, StageInquiry, inputs, stage};
+use super::stage::{Cli, StageInquiry, StageSource, inputs, stage};
 
 /// Where every version of the framework deploys to if no region is named.
 pub const DEFAULT_REGION: &str = "us-east-1";
@@ -54,6 +56,8 @@ pub struct Inquiry<'a> {
     pub pins: PinInquiry<'a>,
     /// The stage in the role name that the caller asks for, if it asks by name.
     pub asked: Option<&'a Stage>,
+    /// What the Serverless CLI made of the configuration, as its plugin reports.
+    pub reported: Option<&'a PluginReport>,
 }
 
 impl Inquiry<'_> {
@@ -116,6 +120,10 @@ pub struct Decision {
     pub request: RequestOnce,
     /// Why the region cannot be told, where one is named and it cannot.
     pub region_unknown: Option<String>,
+    /// The Serverless CLI that deploys or removes, where the caller is one or descends from one.
+    pub deployment: Option<ProcessId>,
+    /// Whether the stage is what the plugin reported, since the configuration does not tell it.
+    pub stage_reported: bool,
 }
 
 impl Decision {
@@ -265,8 +273,12 @@ fn steps(
         pin: inquiry.pins.find(&record.app, project.config),
         asked: inquiry.asked,
         named: record.stage.as_ref(),
+        reported: inquiry.reported.map(|report| report.stage.as_str()),
     };
     let (stage, stage_source) = stage(&stage_inquiry)?;
+    if let Some(report) = inquiry.reported {
+        report.compare(project.config, "stage", stage.as_str())?;
+    }
     trail.stage = Some(stage.clone());
     trail.say("stage", format!("it is {stage}: {stage_source}"));
 
@@ -300,6 +312,8 @@ fn steps(
         region,
         request: RequestOnce::default(),
         region_unknown,
+        deployment: inquiry.cli.deployment(),
+        stage_reported: matches!(stage_source, StageSource::Reported(_)),
     })
 }
 
@@ -340,6 +354,12 @@ fn check_identity(
                 record.app
             )));
         }
+        // The file was allowed as this application, and the plugin says that it still is.
+        (Finding::Unknown(unknown), false)
+            if inquiry.reported.is_some_and(|report| report.app.as_deref() == Some(record.app.as_str())) =>
+        {
+            format!("reported by the plugin, since brokerd cannot tell it ({})", unknown.reason)
+        }
         (Finding::Unknown(unknown), false) => {
             return Err(Refusal::UnknownApp { config: config.to_owned(), why: unknown.reason });
         }
@@ -374,6 +394,16 @@ fn check_identity(
             "--org names {named}, which is not what {} was allowed under",
             config.display()
         )));
+    }
+    if let Some(report) = inquiry.reported {
+        let service = match document.service(inputs) {
+            Finding::Known(known) => known.value,
+            Finding::Absent | Finding::Unknown(_) => String::new(),
+        };
+        let org = record.org.as_ref().map_or("", Org::as_str);
+        for (what, ours) in [("app", record.app.as_str()), ("org", org), ("service", &service)] {
+            report.compare(config, what, ours)?;
+        }
     }
     Ok(from)
 }
@@ -434,14 +464,8 @@ pub fn fallback(catalog: &Catalog, app: &App, stage: &Stage, profile: &Profile) 
     format!("stage {stage} is not configured on {app}: default profile {}{near}", profile.name)
 }
 
-/// The access role of a profile that this version can enforce whole.
+/// The access role of a profile.
 pub fn usable(profile: &Profile) -> Result<&AccessRole, Refusal> {
-    if !profile.not_enforced.is_empty() {
-        return Err(Refusal::NotEnforced {
-            profile: profile.name.clone(),
-            what: profile.not_enforced.clone(),
-        });
-    }
     profile.access_role.as_ref().ok_or_else(|| Refusal::NoAccessRole { profile: profile.name.clone() })
 }
 
@@ -488,7 +512,10 @@ fn region(
         Cli::Serverless(invocation, _) => invocation.option("region"),
         Cli::None | Cli::Unreadable(_) => None,
     };
+    let reported = inquiry.reported.map(|report| report.region.clone()).filter(|region| !region.is_empty());
     let (text, from) = match (option, document.region(inputs)) {
+        // What the framework works in is what counts, whoever reads it how.
+        _ if let Some(region) = reported => (region, "reported by the plugin".to_owned()),
         (Some(option), _) => (option.to_owned(), "--region".to_owned()),
         (None, Finding::Known(known)) => (known.value, format!("provider.region {}", known.origin)),
         (None, Finding::Unknown(unknown)) => {

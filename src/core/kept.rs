@@ -52,6 +52,12 @@ pub struct KeptDecision {
     /// Why the region cannot be told, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_unknown: Option<String>,
+    /// The Serverless CLI that deploys or removes, if it is one or descends from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<ProcessId>,
+    /// Whether the stage is what a plugin reported.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stage_reported: bool,
     /// The steps that led to it.
     pub reasons: Vec<Reason>,
     /// Why it has ended, if it has.
@@ -93,6 +99,8 @@ impl KeptDecision {
             region: self.region.clone(),
             request: RequestOnce::default(),
             region_unknown: self.region_unknown.clone(),
+            deployment: self.deployment,
+            stage_reported: self.stage_reported,
         })
     }
 }
@@ -135,6 +143,8 @@ mod tests {
             fallback: None,
             region: None,
             region_unknown: None,
+            deployment: None,
+            stage_reported: false,
             reasons: vec![Reason { topic: "stage".into(), text: "it is dev".into() }],
             ended: None,
         }

@@ -9,6 +9,7 @@ mod explanation;
 mod keeping;
 mod logins;
 mod pinning;
+mod plugin;
 mod prompt;
 mod secrets;
 mod status;
@@ -27,6 +28,7 @@ use super::long_term_keys::LongTermKeys;
 use super::mfa::MfaCode;
 use super::moment::Timestamp;
 use super::name::{App, KeysName, ProfileName, SecretName, Stage};
+use super::plugin_report::PluginReport;
 use super::wanted::Wanted;
 
 pub use agreement::Agreement;
@@ -35,6 +37,7 @@ pub use explanation::{AffectedProcess, Explanation, Narrowed, Permission, Verdic
 pub use keeping::{Forgotten, KeychainItem, LockReply, Refreshed};
 pub use logins::{LoggedIn, LoginPage, LoginStatus, LoginTarget, MfaTaken};
 pub use pinning::{PinStatus, Pinned, StageChoice, StageChoices, Unpinned};
+pub use plugin::{PluginSecret, PluginWelcome, dynamic_reference};
 pub use prompt::{KnownApplication, KnownNames, KnownProfile, PromptFlag, PromptState};
 pub use secrets::{
     GivenSecret, GivenValue, SecretFreshness, SecretGrant, SecretList, SecretOrigin, SecretStatus,
@@ -98,7 +101,7 @@ pub enum Request {
     },
     /// The safeguards of a project's stage.
     Safeguards {
-        /// Its configuration.
+        /// Its configuration, or the directory with it.
         path: PathBuf,
         /// The stage that a Serverless CLI would deploy.
         stage: String,
@@ -318,6 +321,30 @@ pub enum Request {
         /// Which.
         name: SecretName,
     },
+    /// What the framework resolved in the asking process, said by its plugin before it asks for anything.
+    PluginHello(Box<PluginReport>),
+    /// Credentials for the asking process, which has said hello.
+    PluginCredentials,
+    /// Values of secrets for the asking process, which has said hello.
+    PluginSecrets {
+        /// Which.
+        names: Vec<SecretName>,
+    },
+    /// The plugin let a deployment not go on.
+    PluginBlocked {
+        /// The titles of the safeguards that failed.
+        failed: Vec<String>,
+    },
+    /// The asking process evaluated the safeguards itself. With none failed, what it starts deploys this stage as if the
+    /// plugin had said hello.
+    PluginStandIn {
+        /// The configuration, or the directory with it.
+        path: PathBuf,
+        /// The stage.
+        stage: String,
+        /// The titles of those that failed.
+        failed: Vec<String>,
+    },
     /// End the daemon.
     Stop,
     /// Something that this version does not know.
@@ -389,7 +416,8 @@ pub enum Reply {
         #[serde(default)]
         handed_out_until: Option<Timestamp>,
     },
-    /// To [`Request::CredentialProcess`] and [`Request::NamedCredentials`]: the document, ready to print.
+    /// To [`Request::CredentialProcess`], [`Request::NamedCredentials`] and [`Request::PluginCredentials`]: the document,
+    /// ready to print.
     Credentials {
         /// The document.
         document: SecretText,
@@ -476,7 +504,7 @@ pub enum Reply {
     },
     /// To [`Request::TakeCode`].
     MfaTaken(MfaTaken),
-    /// To [`Request::Secrets`].
+    /// To [`Request::Secrets`] and [`Request::PluginSecrets`].
     Secrets(Box<SecretGrant>),
     /// To [`Request::SecretList`] and [`Request::RefreshSecrets`].
     SecretList(Box<SecretList>),
@@ -494,6 +522,10 @@ pub enum Reply {
         /// Whether there was one.
         were_there: bool,
     },
+    /// To [`Request::PluginHello`].
+    PluginWelcome(Box<PluginWelcome>),
+    /// To [`Request::PluginBlocked`] and [`Request::PluginStandIn`].
+    PluginNoted,
     /// To [`Request::Stop`].
     Stopping,
     /// The request was understood and refused, or failed.
@@ -504,6 +536,9 @@ pub enum Reply {
         hint: Option<String>,
         /// Whether a login or an approval is needed.
         needs_person: bool,
+        /// Whether the plugin must say hello first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        needs_hello: bool,
     },
     /// Something that this version does not know.
     #[serde(other)]

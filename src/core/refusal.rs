@@ -93,6 +93,35 @@ pub enum Refusal {
         /// Why not.
         why: String,
     },
+    /// The framework, as its plugin reports, reads the configuration differently.
+    #[error("{framework} works on {what} \"{theirs}\" of {}, and brokerd reads \"{ours}\"", .config.display())]
+    ReadDifferently {
+        /// The configuration.
+        config: PathBuf,
+        /// `stage`, `app`, `org` or `service`.
+        what: String,
+        /// What brokerd reads.
+        ours: String,
+        /// What the framework made of it.
+        theirs: String,
+        /// The framework and its version.
+        framework: String,
+    },
+    /// What says that it is the plugin of a Serverless CLI is in none.
+    #[error(
+        "only the process of a Serverless CLI can say hello as its plugin, and this is none that brokerd knows"
+    )]
+    NoPluginProcess,
+    /// The profile wants the plugin, and the Serverless CLI that deploys has none.
+    #[error(
+        "profile {profile} is deployed with the plugin only, which evaluates its safeguards, and pid {pid} has not loaded it"
+    )]
+    NoPlugin {
+        /// The profile.
+        profile: ProfileName,
+        /// The Serverless CLI.
+        pid: u32,
+    },
     /// The catalog does not know the application.
     #[error("the catalog has no application {app}{}", .nearest.as_ref().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default())]
     UnknownApplication {
@@ -126,14 +155,6 @@ pub enum Refusal {
     NoAccessRole {
         /// The profile.
         profile: ProfileName,
-    },
-    /// The profile asks for something that this version does not do.
-    #[error("profile {profile} uses what is not enforced by this version: {}", .what.join(", "))]
-    NotEnforced {
-        /// The profile.
-        profile: ProfileName,
-        /// What it uses.
-        what: Vec<String>,
     },
     /// A safeguard that holds when credentials are issued is broken.
     #[error("safeguard {policy} of profile {profile}: {why}")]
@@ -295,12 +316,20 @@ impl Refusal {
             Self::OtherRole { .. } => {
                 "unset AWS_EC2_INSTANCE_PROFILE_NAME, or name a stage of this application".to_owned()
             }
+            Self::ReadDifferently { config, what, .. } => format!(
+                "brokerctl inspect {} tells where brokerd has its {what} from; write it down without variables",
+                shell_word(config)
+            ),
+            Self::NoPluginProcess => "run serverless or osls as npm installs it".to_owned(),
+            Self::NoPlugin { .. } => {
+                "add `plugins: [serverless-brokerd]` to serverless.yml (brokerctl plugin install), or brokerctl deploy"
+                    .to_owned()
+            }
             Self::UnknownApplication { app, .. } => format!("add [applications.{app}] to the catalog"),
             Self::NoDefault { app, .. } | Self::Unmatched { app, .. } => {
                 format!("add the stage to [applications.{app}.stages] in the catalog")
             }
             Self::NoAccessRole { profile } => format!("add [profiles.{profile}.access_role] to the catalog"),
-            Self::NotEnforced { .. } => "take it out of the profile if it may be used without".to_owned(),
             Self::Withheld { policy, .. } => format!("brokerctl safeguard explain {policy}"),
             Self::NeedsApproval { trouble: Some(_), profile, .. } => format!(
                 "log in to a desktop that shows notifications, or protect [profiles.{profile}] by approve = \"terminal\""

@@ -10,6 +10,8 @@ use super::caller::{Process, ProcessId};
 pub struct Invocation {
     /// Its process; `None` for one that is only imagined (`brokerctl why --stage`).
     pub process: Option<ProcessId>,
+    /// Whether it deploys or removes: its command is `deploy` or `remove`, or something below one of these.
+    pub is_deployment: bool,
     /// The options of its command line by their long names.
     pub options: Options,
     /// What it was given as `--param NAME=VALUE`, which may stand there several times.
@@ -33,14 +35,19 @@ pub enum Recognised {
 impl Invocation {
     /// An imagined CLI that was given `--stage`.
     pub fn imagined(stage: &str) -> Self {
-        let options = Options::from([("stage".to_owned(), stage.to_owned())]);
-        Self { process: None, options, parameters: Options::new() }
+        Self::imagined_with("stage", stage)
+    }
+
+    /// An imagined CLI that was given an option.
+    pub fn imagined_with(option: &str, value: &str) -> Self {
+        let options = Options::from([(option.to_owned(), value.to_owned())]);
+        Self { process: None, is_deployment: false, options, parameters: Options::new() }
     }
 
     /// A CLI with these arguments after its script. The error says why they cannot be read for certain.
     pub fn of_arguments(arguments: &[String]) -> Result<Self, String> {
         let (options, parameters) = options(arguments)?;
-        Ok(Self { process: None, options, parameters })
+        Ok(Self { process: None, is_deployment: is_deployment(arguments), options, parameters })
     }
 
     /// An option's value.
@@ -211,6 +218,28 @@ fn options(arguments: &[String]) -> Result<(Options, Options), String> {
     Ok((options, parameters))
 }
 
+/// Whether the command is `deploy` or `remove`. The first word that is no option is the command, unless it is an option's
+/// value: where that cannot be told, as after an option that a plugin defines, either word counts.
+fn is_deployment(arguments: &[String]) -> bool {
+    let mut may_be_value = false;
+    for argument in arguments.iter().take_while(|argument| *argument != "--") {
+        if argument.starts_with('-') {
+            let name = option_name(argument).ok().flatten();
+            may_be_value =
+                name.is_none_or(|(name, value)| value.is_none() && !FLAGS.contains(&name.as_str()));
+            continue;
+        }
+        if matches!(argument.as_str(), "deploy" | "remove") {
+            return true;
+        }
+        if !may_be_value {
+            return false;
+        }
+        may_be_value = false;
+    }
+    false
+}
+
 /// The long name of an option and the value attached with `=`; nothing for an argument that is no option.
 fn option_name(argument: &str) -> Result<Option<(String, Option<&str>)>, String> {
     let (name, value) =
@@ -347,6 +376,31 @@ mod tests {
             let mut whole = vec!["serverless"];
             whole.extend(&arguments);
             assert_eq!(stage_of("/usr/bin/serverless", &whole).as_deref(), Some(expected), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_is_known_by_its_command() {
+        for (line, expected) in [
+            ("deploy", true),
+            ("deploy --stage prod", true),
+            ("deploy function -f report", true),
+            ("remove", true),
+            ("--stage prod deploy", true),
+            ("--verbose deploy", true),
+            ("--team red deploy", true),
+            ("--team deploy", true),
+            ("-s prod remove", true),
+            ("package", false),
+            ("package --package deploy", false),
+            ("info --stage remove", false),
+            ("invoke -f deploy", false),
+            ("--stage=deploy info", false),
+            ("-- deploy", false),
+            ("", false),
+        ] {
+            let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(is_deployment(&arguments), expected, "{line}");
         }
     }
 

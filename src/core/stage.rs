@@ -29,6 +29,8 @@ pub enum StageSource {
     File(Origin),
     /// The user named it with `brokerctl allow --stage`, because the configuration does not tell it, for this reason.
     Named(String),
+    /// The framework's plugin reports it, because the configuration does not tell it, for this reason.
+    Reported(String),
     /// Nothing names one.
     Default,
     /// The role name that the caller asked for.
@@ -48,6 +50,9 @@ impl fmt::Display for StageSource {
             Self::Named(why) => {
                 write!(f, "named with `brokerctl allow --stage`, since the file does not tell it ({why})")
             }
+            Self::Reported(why) => {
+                write!(f, "reported by the plugin, since brokerd cannot tell it ({why})")
+            }
             Self::Default => f.write_str("the default, since nothing names a stage"),
             Self::RoleName => f.write_str("the role name asked for"),
         }
@@ -65,6 +70,16 @@ pub enum Cli<'a> {
     Unreadable(&'a str),
 }
 
+impl Cli<'_> {
+    /// Its process, if it deploys or removes.
+    pub fn deployment(&self) -> Option<ProcessId> {
+        match self {
+            Self::Serverless(invocation, _) => invocation.process.filter(|_| invocation.is_deployment),
+            Self::None | Self::Unreadable(_) => None,
+        }
+    }
+}
+
 /// What the stage rule looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct StageInquiry<'a> {
@@ -80,6 +95,8 @@ pub struct StageInquiry<'a> {
     pub asked: Option<&'a Stage>,
     /// The stage that the user named for a configuration that does not tell it.
     pub named: Option<&'a Stage>,
+    /// The stage that the Serverless CLI works on, as its plugin reports.
+    pub reported: Option<&'a str>,
 }
 
 /// Applies the rule. Unknown is not absent: whatever names a stage and cannot be read is a refusal.
@@ -164,6 +181,9 @@ fn stage_of_file(inquiry: &StageInquiry<'_>, inputs: &Inputs) -> Result<(Stage, 
         Finding::Absent => Ok((parse(DEFAULT_STAGE)?, StageSource::Default)),
         // Somebody who said yes to this file said its stage as well, for just this case.
         Finding::Unknown(unknown) => {
+            if let Some(reported) = inquiry.reported.filter(|_| inquiry.named.is_none()) {
+                return Ok((parse(reported)?, StageSource::Reported(unknown.reason)));
+            }
             if let Some(named) = inquiry.named {
                 return Ok((named.clone(), StageSource::Named(unknown.reason)));
             }

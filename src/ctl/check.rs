@@ -1,8 +1,8 @@
 //! A service, checked against the safeguards of its stage's profile.
 
-mod agreement;
-mod printing;
-mod subject;
+pub(super) mod agreement;
+pub(super) mod printing;
+pub(super) mod subject;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use crate::core::protocol::Agreement;
 use crate::core::safeguard::Engine;
 use crate::core::safeguard::report::{Report, evaluate};
 use crate::core::safeguard::sarif::{annotations, sarif};
+use crate::core::serverless_cli::Options;
 use subject::Subject;
 
 #[derive(Debug, Args)]
@@ -36,6 +37,12 @@ pub(super) struct Check {
     /// Package nothing: what serverless.yml does not tell is skipped
     #[arg(long, conflicts_with = "package")]
     no_package: bool,
+    /// The version of the framework that packaged it; else that of the project's own CLI
+    #[arg(long, value_name = "VERSION")]
+    framework_version: Option<String>,
+    /// Run the project's own CLI to package it although no daemon says that the project is allowed, as in CI
+    #[arg(long, conflicts_with_all = ["package", "no_package"])]
+    trust: bool,
     /// Take the safeguards from this catalog, not from the daemon
     #[arg(long, value_name = "FILE")]
     catalog: Option<PathBuf>,
@@ -53,11 +60,24 @@ pub(super) struct Check {
     github: bool,
 }
 
+/// Packaging runs what the project brings: its own CLI, its plugins, its code.
+fn not_trusted(subject: &Subject) -> Failure {
+    Failure::refused(format!(
+        "{} is not packaged: that runs the project's own programs, and no daemon says that it is allowed",
+        subject.shown()
+    ))
+    .with_hint(
+        "--trust if it is yours; --package DIR for what is packaged already; --no-package for the file alone",
+    )
+}
+
 impl Check {
     pub(super) fn run(self, engine: Option<&dyn Engine>) -> Result<(), Failure> {
-        let subject = Subject::find(&self.path, self.stage.as_ref(), self.region.as_ref())?;
-        let agreed = match &self.catalog {
-            Some(catalog) => agreement::of_catalog(catalog, &subject, self.app.as_ref())?,
+        let mut subject =
+            Subject::find(&self.path, self.stage.as_ref(), self.region.as_ref(), Options::new())?;
+        subject.framework_version.clone_from(&self.framework_version);
+        let (agreed, is_allowed) = match &self.catalog {
+            Some(catalog) => (agreement::of_catalog(catalog, &subject, self.app.as_ref())?, false),
             None => agreement::in_force(&subject, self.app.as_ref())?,
         };
         let inputs = match &self.package {
@@ -69,7 +89,13 @@ impl Check {
                 let report = unpackaged.report(&subject, engine, |service, file, document| {
                     evaluate(&agreed.safeguards, service, file, document, false)
                 });
-                if report.lacks_package() { subject.package()? } else { unpackaged }
+                if !report.lacks_package() {
+                    unpackaged
+                } else if is_allowed || self.trust {
+                    subject.package()?
+                } else {
+                    return Err(not_trusted(&subject));
+                }
             }
         };
         let report = inputs.report(&subject, engine, |service, file, document| {

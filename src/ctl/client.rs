@@ -65,7 +65,7 @@ fn exchange(mut stream: &UnixStream, request: &Request, patience: Duration) -> R
     let line: Line<Reply> = serde_json::from_slice(&answer)
         .map_err(|_| Failure::refused("the daemon's reply cannot be read").with_hint(RESTART))?;
     match line.body {
-        Reply::Failed { message, hint, needs_person } => {
+        Reply::Failed { message, hint, needs_person, .. } => {
             let kind = if needs_person { Kind::NeedsPerson } else { Kind::Refused };
             Err(Failure { kind, message, hint })
         }

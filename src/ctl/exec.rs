@@ -70,10 +70,7 @@ impl Exec {
         let secrets = if with_secrets { Some(secret::ask_for(wanted.clone(), names)?) } else { None };
         let request = Request::Exec { wanted, keys: self.keys };
         let Reply::Exec(grant) = client::ask(&request)? else { return Err(unexpected()) };
-        let defaults = default_sections();
-        tell(&grant, defaults);
-        let variable = |name: &str| std::env::var(name).ok();
-        let changes = changes(&grant, self.region.as_ref(), defaults, self.lambda, &variable);
+        let changes = prepared(&grant, self.region.as_ref(), self.lambda);
         let mut words = self.command;
         let mut pipe = None;
         let mut given = Vec::new();
@@ -104,6 +101,13 @@ impl Exec {
         }
         become_it(command).map(|never| match never {})
     }
+}
+
+/// What leads a command to what it was granted; what must be said about that is said.
+pub(super) fn prepared(grant: &ExecGrant, region: Option<&Region>, lambda: bool) -> Vec<Change> {
+    let defaults = default_sections();
+    tell(grant, defaults);
+    changes(grant, region, defaults, lambda, &|name: &str| std::env::var(name).ok())
 }
 
 /// The names of `--secrets=A,B`; `None` is all.

@@ -153,7 +153,11 @@ fn table(out: &mut impl Write, projects: &[ProjectStatus], now: Timestamp) -> Re
         }
         if project.safeguards_not_evaluated > 0 {
             let count = counted(project.safeguards_not_evaluated, "safeguard");
-            writeln!(out, "  {} {count} not evaluated: brokerctl check", paint::note("note:"))?;
+            writeln!(
+                out,
+                "  {} {count} not evaluated: no plugin; brokerctl check does",
+                paint::note("note:")
+            )?;
         }
         if let Some(error) = &project.error {
             writeln!(out, "  {} {error}", paint::bad("error:"))?;

@@ -36,6 +36,7 @@ use super::approvals::Approvals;
 use super::callers::{Asking, Callers, Question, State};
 use super::catalogs::Catalogs;
 use super::discovery::Discovery;
+use super::hellos::Hellos;
 use super::keeper::Keeper;
 use super::locking::LockFile;
 use super::logins::Desk;
@@ -110,6 +111,7 @@ pub struct Broker {
     pub(super) catalogs: Catalogs,
     pub(super) permissions: Permissions,
     pub(super) pins: Pins,
+    pub(super) hellos: Hellos,
     pub(super) approvals: Approvals,
     pub(super) tokens: Tokens,
     pub(super) federation: Federation,
@@ -184,6 +186,7 @@ impl Broker {
             keeper: Keeper::new(parts.keychain, parts.directories.recent_file()),
             tokens: Tokens::read(&parts.directories)?,
             federation: Federation::from_environment(),
+            hellos: Hellos::default(),
             pins: Pins::read(parts.directories.pins_file())?,
             approvals: Approvals::read(parts.directories.protections_file())?,
             refusals: Refusals::default(),
@@ -198,7 +201,14 @@ impl Broker {
     }
 
     pub(super) fn state(&self) -> State<'_> {
-        State::new(&self.projects, &self.discovery, &self.catalogs, &self.permissions, &self.pins)
+        State::new(
+            &self.projects,
+            &self.discovery,
+            &self.catalogs,
+            &self.permissions,
+            &self.pins,
+            &self.hellos,
+        )
     }
 
     /// The decision for a process.

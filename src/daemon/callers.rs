@@ -11,6 +11,7 @@ use crate::core::catalog::Catalog;
 use crate::core::decision::{Decision, Outcome, decide};
 use crate::core::kept::KeptDecision;
 use crate::core::name::Stage;
+use crate::core::plugin_report::PluginReport;
 use crate::core::protocol::AffectedProcess;
 use crate::core::refusal::Refusal;
 use crate::edges::clock;
@@ -21,6 +22,7 @@ use crate::edges::project_file::ProjectFile;
 use super::catalogs::Catalogs;
 use super::discovery::Discovery;
 use super::gathering::{Gathered, gather};
+use super::hellos::Hellos;
 use super::permissions::Permissions;
 use super::pins::{Pins, PinsNow};
 use super::projects::{Projects, Reading};
@@ -54,6 +56,10 @@ pub(super) struct Question {
     pub(super) directory: Option<PathBuf>,
     /// As if a Serverless CLI with this `--stage` had started it.
     pub(super) imagined_stage: Option<String>,
+    /// As if that one had been given this `--config`.
+    pub(super) imagined_config: Option<String>,
+    /// What its plugin reports just now.
+    pub(super) reported: Option<Arc<PluginReport>>,
 }
 
 impl Question {
@@ -109,6 +115,8 @@ impl Kept {
             fallback: given.fallback.clone(),
             region: given.region.clone(),
             region_unknown: given.region_unknown.clone(),
+            deployment: given.deployment,
+            stage_reported: given.stage_reported,
             reasons: self.outcome.reasons.clone(),
             ended,
         }
@@ -279,6 +287,7 @@ impl Callers {
             self.take_over(state.catalogs.current().await.as_deref().map_err(String::as_str));
         }
         if question.is_real()
+            && question.reported.is_none()
             && let Some(kept) = self.keep(&key)
         {
             return self.still_holds(&key, kept, state).await;
@@ -287,10 +296,13 @@ impl Callers {
             Ok(gathered) => gathered,
             Err(asking) => return asking,
         };
-        if question.is_real()
-            && let Some(kept) = self.moved_within(&key, &gathered)
-        {
-            return self.still_holds(&key, kept, state).await;
+        let kept = if question.is_real() { self.moved_within(&key, &gathered) } else { None };
+        if let (Some(kept), None) = (&kept, &question.reported) {
+            return self.still_holds(&key, kept.clone(), state).await;
+        }
+        let reported = question.reported.clone().or_else(|| state.hellos.report(gathered.cli_process()?));
+        if question.reported.is_some() && gathered.cli_process() != Some(process) {
+            return Asking::refused(Some(gathered.named), Refusal::NoPluginProcess);
         }
         let reading = if state.allowed.find(&gathered.file.config, gathered.place.as_ref()).is_some() {
             state.projects.read(&gathered.file, &gathered.inputs()).await
@@ -301,10 +313,20 @@ impl Callers {
         };
         let catalog = state.catalogs.current().await;
         let document = reading.document.as_ref().map(Arc::as_ref);
-        let inquiry = gathered.inquiry(document, reading.stale.as_ref(), state, key.1.as_ref());
+        let inquiry =
+            gathered.inquiry(document, reading.stale.as_ref(), state, key.1.as_ref(), reported.as_deref());
         let outcome = Arc::new(decide(&inquiry, catalog.as_deref().map_err(String::as_str)));
         for reason in &outcome.reasons {
             tracing::debug!(pid = process.pid, topic = reason.topic, "{}", reason.text);
+        }
+        if let Some(kept) = kept {
+            // What it was given before it said hello stays, unless it works on something else than that.
+            let differs = matches!(outcome.result, Err(Refusal::ReadDifferently { .. }));
+            return if differs {
+                Asking::new(Some(gathered.named), outcome)
+            } else {
+                self.still_holds(&key, kept, state).await
+            };
         }
         if question.is_real()
             && let Ok(given) = &outcome.result
@@ -424,6 +446,7 @@ pub(super) struct State<'a> {
     pub(super) catalogs: &'a Catalogs,
     pub(super) allowed: Arc<AllowList>,
     pub(super) pins: PinsNow,
+    pub(super) hellos: &'a Hellos,
 }
 
 impl<'a> State<'a> {
@@ -433,7 +456,8 @@ impl<'a> State<'a> {
         catalogs: &'a Catalogs,
         permissions: &Permissions,
         pins: &Pins,
+        hellos: &'a Hellos,
     ) -> Self {
-        Self { projects, discovery, catalogs, allowed: permissions.current(), pins: pins.now() }
+        Self { projects, discovery, catalogs, allowed: permissions.current(), pins: pins.now(), hellos }
     }
 }

@@ -16,7 +16,7 @@ use super::endpoint::Answer;
 use crate::core::audit::{AuditedToken, Way};
 use crate::core::container::{self, ContainerPath};
 use crate::core::container_token::ContainerToken;
-use crate::core::decision::{Outcome, role_name};
+use crate::core::decision::{Decision, Outcome, role_name};
 use crate::core::name::{App, Stage};
 use crate::core::refusal::{Refusal, RefusalClass};
 
@@ -91,6 +91,12 @@ impl Container<'_> {
             && let Some(contradiction) = contradiction(&token, &asking.outcome)
         {
             decided = Err(contradiction);
+        }
+        // The token's own decision is not about who uses it, and whether that one deploys matters.
+        if let (Ok(decision), Ok(user)) = (&decided, &asking.outcome.result)
+            && user.deployment.is_some()
+        {
+            decided = Ok(Arc::new(Decision { deployment: user.deployment, ..Decision::clone(decision) }));
         }
         asking.outcome = Arc::new(Outcome {
             app: Some(token.app),

@@ -82,11 +82,18 @@ pub(super) struct Failure {
     message: String,
     hint: Option<String>,
     needs_person: bool,
+    needs_hello: bool,
 }
 
 impl Failure {
     pub(super) fn new(message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { message: message.into(), hint, needs_person: false }
+        Self { message: message.into(), hint, needs_person: false, needs_hello: false }
+    }
+
+    /// One that the plugin mends by saying hello.
+    pub(super) fn needs_hello() -> Self {
+        let message = "the plugin of this process has not said hello to this daemon";
+        Self { needs_hello: true, ..Self::new(message, Some("run the command again".to_owned())) }
     }
 
     /// The same, with what holds in spite of it.
@@ -96,7 +103,7 @@ impl Failure {
 
     /// One that a person can mend, by an approval.
     pub(super) fn for_person(message: String, hint: &str) -> Self {
-        Self { message, hint: Some(hint.to_owned()), needs_person: true }
+        Self { needs_person: true, ..Self::new(message, Some(hint.to_owned())) }
     }
 }
 
@@ -115,7 +122,8 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self { message: refusal.to_string(), hint: refusal.hint(), needs_person: refusal.needs_person() }
+        let needs_person = refusal.needs_person();
+        Self { needs_person, ..Self::new(refusal.to_string(), refusal.hint()) }
     }
 }
 
@@ -185,10 +193,11 @@ impl Control {
                 Err(Failure::new(format!("the request cannot be read at column {}", error.column()), None))
             }
         };
-        outcome.unwrap_or_else(|Failure { message, hint, needs_person }| Reply::Failed {
+        outcome.unwrap_or_else(|Failure { message, hint, needs_person, needs_hello }| Reply::Failed {
             message,
             hint,
             needs_person,
+            needs_hello,
         })
     }
 
@@ -299,6 +308,14 @@ impl Control {
             Request::ForgetSecret { wanted, name } => {
                 self.broker.forget_secret(known(asker)?, &wanted, &name).await
             }
+            Request::PluginHello(report) => self.broker.plugin_hello(known(asker)?, *report).await,
+            Request::PluginCredentials => self.broker.plugin_credentials(known(asker)?).await,
+            Request::PluginSecrets { names } => self.broker.plugin_secrets(known(asker)?, &names).await,
+            Request::PluginBlocked { failed } => self.broker.plugin_blocked(known(asker)?, &failed).await,
+            Request::PluginStandIn { path, stage, failed } => {
+                let question = deployment_of(path, stage);
+                self.broker.plugin_stand_in(known(asker)?, question, &failed).await
+            }
             Request::Stop => Ok(Reply::Stopping),
             Request::Unknown => Err(Failure::new("this version does not know the request", None)),
         }
@@ -327,14 +344,13 @@ impl Control {
                 .ok_or_else(|| Failure::new(format!("no process of this user has pid {pid}"), None))?,
             None => known(asker)?,
         };
-        let question = Question { asked: None, directory: path, imagined_stage: stage };
+        let question = Question { directory: path, imagined_stage: stage, ..Question::default() };
         Ok(Reply::Why(Box::new(self.broker.explain(&self.broker.decide(process, question).await).await)))
     }
 
     /// The safeguards of the stage that a Serverless CLI in a project would deploy.
     async fn safeguards(&self, asker: ProcessId, path: PathBuf, stage: String) -> Result<Reply, Failure> {
-        let question = Question { asked: None, directory: Some(path), imagined_stage: Some(stage) };
-        let asking = self.broker.decide(asker, question).await;
+        let asking = self.broker.decide(asker, deployment_of(path, stage)).await;
         let decision = asking.outcome.result.as_ref().map_err(Refusal::clone)?;
         let Decision { app, stage, profile, fallback, .. } = &**decision;
         Ok(Reply::Safeguards(Box::new(Agreement::new(app, stage, profile, fallback.clone()))))
@@ -492,6 +508,13 @@ impl Control {
         let document = SecretText::new(credential_process::document(&session.credentials, account));
         Ok(Reply::Credentials { document, note: decision.fallback.clone() })
     }
+}
+
+/// What a Serverless CLI would get that deploys a stage of a project, which is named by its configuration or directory.
+fn deployment_of(path: PathBuf, stage: String) -> Question {
+    let name = path.file_name().filter(|_| path.is_file()).map(|name| name.to_string_lossy().into_owned());
+    let directory = if name.is_some() { path.parent().map(Path::to_owned) } else { Some(path) };
+    Question { directory, imagined_stage: Some(stage), imagined_config: name, ..Question::default() }
 }
 
 /// What the user named because a configuration does not tell it.

@@ -35,6 +35,9 @@ impl Broker {
             let why = format!("the catalog has no profile {} any more", decision.profile.name);
             return Err(Refusal::Ended { why });
         };
+        if let Some(refusal) = self.unchecked(decision, profile.deploy).await {
+            return Err(refusal);
+        }
         let guarded = self.approvals.guarded(&catalog).await;
         let (app, stage) = (&decision.app, &decision.stage);
         if let Some(loosening) = guarded.loosened(app, stage, profile) {
@@ -108,6 +111,7 @@ impl Broker {
     pub(super) async fn explain(&self, asking: &Asking) -> Explanation {
         let mut explanation = explain(asking);
         if let Ok(decision) = &asking.outcome.result {
+            explanation.reasons.extend(self.evaluation(decision).await);
             match self.gate(decision).await {
                 Ok(None) => {}
                 Ok(Some(approval)) => {
@@ -121,6 +125,18 @@ impl Broker {
             }
         }
         explanation
+    }
+
+    /// What becomes of the safeguards of a deployment, in words.
+    async fn evaluation(&self, decision: &Decision) -> Option<Reason> {
+        let count = decision.profile.safeguards.len();
+        let cli = decision.deployment.filter(|_| count > 0)?;
+        let text = if self.is_evaluated(decision, cli).await {
+            format!("{} evaluated before pid {} deploys", counted(count), cli.pid)
+        } else {
+            format!("{} not evaluated: no plugin in pid {}", counted(count), cli.pid)
+        };
+        Some(Reason { topic: "safeguards".to_owned(), text })
     }
 
     pub(super) async fn known_catalog(&self) -> Result<Arc<Catalog>, Refusal> {
@@ -154,4 +170,8 @@ impl Broker {
 /// Whether nothing protects what assumes this role, as the catalog is or as it was before edits that nobody approved.
 pub(super) fn is_free(catalog: &Catalog, guarded: &Guarded, role: &AccessRole) -> bool {
     catalog.protection_of(role).is_none() && !guarded.has_role(&role.role_arn)
+}
+
+fn counted(count: usize) -> String {
+    format!("{count} safeguard{}", if count == 1 { "" } else { "s" })
 }

@@ -10,6 +10,7 @@ use crate::core::caller::{Caller, Process, ProcessId, Unidentified};
 use crate::core::decision::{Inquiry, Project};
 use crate::core::fault::Fault;
 use crate::core::name::Stage;
+use crate::core::plugin_report::PluginReport;
 use crate::core::refusal::Refusal;
 use crate::core::serverless::{Document, Inputs};
 use crate::core::serverless_cli::{Invocation, Recognised, recognise};
@@ -64,6 +65,7 @@ impl Gathered {
         stale: Option<&'a Fault>,
         known: &'a State<'_>,
         asked: Option<&'a Stage>,
+        reported: Option<&'a PluginReport>,
     ) -> Inquiry<'a> {
         Inquiry {
             project: Project {
@@ -78,6 +80,15 @@ impl Gathered {
             environment: self.environment.as_ref(),
             pins: known.pins.inquiry(&self.caller.sessions, self.started),
             asked,
+            reported,
+        }
+    }
+
+    /// The process of the Serverless CLI, if the caller is one or descends from one.
+    pub(super) fn cli_process(&self) -> Option<ProcessId> {
+        match &self.cli {
+            GatheredCli::Serverless(invocation, _) => invocation.process,
+            GatheredCli::None | GatheredCli::Unreadable(_) => None,
         }
     }
 }
@@ -129,7 +140,12 @@ pub(super) fn gather(
     }
     let finder = Finder { home, allowed };
     let imagined = question.directory.is_some();
-    let own = if imagined { Recognised::Other } else { recognised(&caller.process, Some(&named.directory)) };
+    let own = match &question.imagined_config {
+        // One that names its configuration looks nowhere else.
+        Some(config) => Recognised::Serverless(Invocation::imagined_with("config", config)),
+        None if imagined => Recognised::Other,
+        None => recognised(&caller.process, Some(&named.directory)),
+    };
     let file = match finder.project(&named.directory, &own) {
         Search::Found(file) => file,
         Search::Missing(config) => return Err(refused(Refusal::ConfigurationMissing { config })),

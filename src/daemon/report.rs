@@ -143,6 +143,7 @@ impl Broker {
             environment: Some(&environment),
             pins: pins.inquiry(&[], NOW),
             asked,
+            reported: None,
         };
         (decide(&inquiry, catalog.as_deref().map_err(String::as_str)), reading.stale.clone())
     }
@@ -211,8 +212,15 @@ impl Broker {
         row.account = Some(role.account().to_owned());
         row.region.clone_from(&decision.region);
         row.expires = state.expires;
-        row.safeguards_not_evaluated =
-            decision.profile.safeguards.iter().filter(|safeguard| safeguard.enforce.is_none()).count();
+        let hellos = self.hellos.of(&decision.config, &decision.stage);
+        if hellos.is_empty() {
+            row.safeguards_not_evaluated =
+                decision.profile.safeguards.iter().filter(|safeguard| safeguard.enforce.is_none()).count();
+        }
+        for (process, stage_reported) in hellos {
+            let stage = if stage_reported { ", and reports the stage" } else { "" };
+            row.notes.push(format!("the plugin in pid {} evaluates its safeguards{stage}", process.pid));
+        }
         if let Some(refusal) = decision.withheld(&clock::local_now()) {
             (row.error, row.hint) = (Some(refusal.to_string()), refusal.hint());
             row.notes.extend(decision.fallback.clone());

@@ -171,6 +171,8 @@ mod tests {
             fallback: None,
             region: None,
             region_unknown: None,
+            deployment: None,
+            stage_reported: false,
             reasons: Vec::new(),
             ended: None,
         }

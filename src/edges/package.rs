@@ -207,7 +207,8 @@ fn version(program: &Path) -> Option<String> {
 pub struct Packaged(PathBuf);
 
 impl Packaged {
-    fn new() -> Result<Self, PackageError> {
+    /// An empty directory.
+    pub fn new() -> Result<Self, PackageError> {
         let name = u64::from_ne_bytes(random::bytes());
         let path = std::env::temp_dir().join(format!("brokerd-check-{name:016x}"));
         DirBuilder::new().mode(0o700).create(&path).map_err(failed(&path))?;

@@ -93,6 +93,8 @@ class Sts:
         # By how many seconds AWS's clock is ahead of this machine's. Signatures that are five minutes off are refused then,
         # and what is given lives by it.
         self.clock_off = 0
+        # For how many seconds sessions live, if not for as long as was asked.
+        self.life = None
         self._server = within(lambda: ThreadingHTTPServer(("127.0.0.1", 0), self._handler()))
         self._server.daemon_threads = True
         # Twenty clients at once must not wait for a retransmitted SYN.
@@ -181,6 +183,8 @@ class Sts:
 
     def _moved(self, found):
         """An end by moto's clock, by AWS's."""
+        if self.life is not None:
+            return f"<Expiration>{datetime.fromtimestamp(self.now() + self.life, timezone.utc):%Y-%m-%dT%H:%M:%SZ}</Expiration>".encode()
         end = datetime.strptime(found[1].decode()[:19], "%Y-%m-%dT%H:%M:%S").timestamp() + self.clock_off
         return f"<Expiration>{datetime.fromtimestamp(end):%Y-%m-%dT%H:%M:%SZ}</Expiration>".encode()
 

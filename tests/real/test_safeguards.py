@@ -25,9 +25,9 @@ custom:
 
 @pytest.fixture
 def original():
-    directory = os.environ.get("BROKERD_SAFEGUARDS_NODE")
+    directory = os.environ.get("BROKERD_CLIENTS_SERVERLESS")
     if not directory:
-        pytest.skip("the original safeguards are not installed: BROKERD_SAFEGUARDS_NODE is not set")
+        pytest.skip("the original safeguards are not installed: BROKERD_CLIENTS_SERVERLESS is not set")
     return Path(directory)
 
 

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::short_digest;
-use crate::core::catalog::{Application, Approve, Catalog, Enforce, Level, Profile, Protection, Safeguard};
+use crate::core::catalog::{
+    Application, Approve, Catalog, Deploy, Enforce, Level, Profile, Protection, Safeguard,
+};
 use crate::core::decision;
 use crate::core::duration::format_duration;
 use crate::core::lasting::Lasting;
@@ -35,6 +37,9 @@ struct GuardedProfile {
     protection: Option<Protection>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     safeguards: Vec<GuardedSafeguard>,
+    /// What it says of deployments without the plugin.
+    #[serde(default, skip_serializing_if = "is_default")]
+    deploy: Deploy,
     /// Its role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<RoleArn>,
@@ -253,6 +258,7 @@ impl GuardedProfile {
         Self {
             protection,
             safeguards: profile.safeguards.iter().map(GuardedSafeguard::new).collect(),
+            deploy: profile.deploy,
             roles: roles.collect(),
             role,
         }
@@ -264,8 +270,15 @@ impl GuardedProfile {
         let mut losses = Vec::from_iter(protection_loss(was, profile.protection));
         let now: Vec<GuardedSafeguard> = profile.safeguards.iter().map(GuardedSafeguard::new).collect();
         losses.extend(self.safeguards.iter().filter_map(|safeguard| safeguard.loss(&now)));
+        if self.deploy == Deploy::Plugin && profile.deploy != Deploy::Plugin {
+            losses.push("it may be deployed without the plugin".to_owned());
+        }
         losses
     }
+}
+
+fn is_default(deploy: &Deploy) -> bool {
+    *deploy == Deploy::default()
 }
 
 /// What is lost from one protection to another.

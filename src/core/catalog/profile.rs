@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{AccessRole, Enforce, Protection, Safeguard, Secret, access_role, protection, safeguard};
+use super::{
+    AccessRole, Deploy, Enforce, Protection, Safeguard, Secret, access_role, deploy, protection, safeguard,
+};
 use crate::core::name::{ProfileName, SecretName};
 use crate::core::session_policy::{Partition, with_denials};
 use crate::core::table::{Findings, Table, Value};
@@ -31,9 +33,8 @@ pub struct Profile {
     pub protection: Option<Protection>,
     /// Its safeguards in the order of the file.
     pub safeguards: Vec<Safeguard>,
-    /// What the profile asks for and this version does not enforce, such as `deploy`. Unless it is empty the profile must
-    /// be refused (fail closed): serving it would drop a protection that its author counts on.
-    pub not_enforced: Vec<String>,
+    /// Whether a Serverless CLI may deploy with it without the plugin that evaluates them.
+    pub deploy: Deploy,
 }
 
 impl Profile {
@@ -42,11 +43,9 @@ impl Profile {
         let name = value.parsed_key(ProfileName::parse, findings);
         let table = value.table(findings)?;
         table.only(&KEYS, findings);
-        let mut not_enforced = Vec::new();
         let protection = table.get("protected").and_then(|value| protection::read(value, findings));
         let short = table.boolean("short", findings) == Some(true);
-        let deploy = table.get("deploy").and_then(|value| value.filled(findings)).is_some();
-        not_enforced.extend(deploy.then(|| "deploy".to_owned()));
+        let deploy = table.get("deploy").map(|value| deploy::read(value, findings)).unwrap_or_default();
         let mut access_role =
             table.table("access_role", findings).and_then(|table| access_role::read(table, short, findings));
         let secrets = read_secrets(table, findings);
@@ -62,7 +61,7 @@ impl Profile {
             short,
             protection,
             safeguards,
-            not_enforced,
+            deploy,
         })
     }
 }
@@ -115,22 +114,12 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn tells_what_it_does_not_enforce() {
-        let role = "[profiles.p.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n";
-        for (lines, expected) in [
-            ("protected = true\nshort = true\ndeploy = \"x\"", vec!["deploy"]),
-            ("protected = false\nshort = false", vec![]),
-            ("protected = {}", vec![]),
-            ("protected = { approve = \"mfa\", for = \"1h\" }", vec![]),
-            (&format!("{role}mfa_serial = \"arn:aws:iam::111111111111:mfa/ann\""), vec![]),
-            (
-                "safeguards = [{ policy = \"require-dlq\" }, { policy = \"allowed-stages\", config = [\"dev\"], enforce = \"issue\" }]",
-                vec![],
-            ),
-        ] {
+    fn a_profile_may_want_the_plugin_for_deployments() {
+        for (lines, expected) in
+            [("", Deploy::Warn), ("deploy = \"warn\"", Deploy::Warn), ("deploy = \"plugin\"", Deploy::Plugin)]
+        {
             let catalog = Catalog::parse(Path::new("c"), &format!("[profiles.p]\n{lines}\n")).unwrap();
-            let profile = &catalog.profiles[&ProfileName::parse("p").unwrap()];
-            assert_eq!(profile.not_enforced, expected, "{lines}");
+            assert_eq!(catalog.profiles[&ProfileName::parse("p").unwrap()].deploy, expected, "{lines}");
         }
     }
 
@@ -162,7 +151,10 @@ mod tests {
                 "[profiles.p]\ndescription = \"a\\nb\\tc\"\ndeploy = 1\n",
                 "c.toml:3:10: `deploy`: expected a string, found an integer",
             ),
-            ("[profiles.p]\ndeploy = \" \"\n", "c.toml:2:10: `deploy`: the text is empty"),
+            (
+                "[profiles.p]\ndeploy = \"plugn\"\n",
+                "c.toml:2:10: `deploy`: expected \"warn\" or \"plugin\" (did you mean \"plugin\"?)",
+            ),
             (
                 "[profiles.p.secrets]\n\"$(x)\" = \"marked\"\n",
                 "c.toml:2:1: \"$(x)\" is not a secret name: letters, digits and _, not beginning with a digit, \

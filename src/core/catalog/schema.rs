@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Approve, access_role, application, profile, protection, safeguard, secret};
+use super::{Approve, Deploy, access_role, application, profile, protection, safeguard, secret};
 use crate::core::safeguard::POLICIES;
 
 /// A name: see `core::name`.
@@ -83,7 +83,13 @@ fn profile() -> Json {
                     json!({ "type": "boolean" }),
                 ),
             ),
-            ("deploy", filled("The profile that deployments use in its place.")),
+            (
+                "deploy",
+                said(
+                    "Whether a Serverless CLI may deploy without the plugin that evaluates the safeguards.",
+                    json!({ "enum": Deploy::WORDS.map(|(word, _)| word) }),
+                ),
+            ),
         ],
     )
 }

@@ -56,6 +56,8 @@ fn token(stage: &str, life: TokenLife, until: Option<i64>) -> ContainerToken {
         matched,
         fallback: None,
         region_unknown: None,
+        deployment: None,
+        stage_reported: false,
         region: None,
         request: RequestOnce::default(),
     };

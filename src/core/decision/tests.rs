@@ -123,6 +123,7 @@ impl Case {
         });
         let invocation = self.cli.map(|options| Invocation {
             process: Some(ProcessId { pid: 7, start: 7 }),
+            is_deployment: false,
             options: variables(options),
             parameters: BTreeMap::new(),
         });
@@ -140,6 +141,7 @@ impl Case {
             environment: environment.as_ref(),
             pins: PinInquiry { list: &self.pins(), ..NO_PINS },
             asked: asked.as_ref(),
+            reported: None,
         };
         decide(&inquiry, Ok(&catalog))
     }
@@ -222,14 +224,6 @@ fn a_matched_stage_replaces_the_default_completely() {
     let decision = Case { file: "app: shop\nprovider: {stage: prod}\n", ..PLAIN }.outcome().result.unwrap();
     assert!(decision.profile.safeguards.is_empty(), "the default profile's safeguards do not mix in");
     assert_eq!(decision.region, None, "nor its region");
-}
-
-#[test]
-fn what_this_version_does_not_enforce_is_refused() {
-    assert_eq!(
-        Case { asked: Some("guarded"), ..PLAIN }.verdict(),
-        "profile guarded uses what is not enforced by this version: deploy"
-    );
 }
 
 #[test]
@@ -501,6 +495,7 @@ fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
             cli: Cli::None,
             environment: Some(&environment),
             pins: NO_PINS,
+            reported: None,
             asked: None,
         };
         decide(&inquiry, Ok(&catalog))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::core::catalog::{
-    AccessRole, Application, Catalog, Profile, Safeguard, Source, StagePattern, Unmatched,
+    AccessRole, Application, Catalog, Deploy, Profile, Safeguard, Source, StagePattern, Unmatched,
 };
 use crate::core::catalog_edit::{missing_application, missing_profile, missing_stage, uses as uses_of};
 use crate::core::duration::format_duration;
@@ -27,7 +27,7 @@ struct ShownProfile<'a> {
     short: bool,
     protected: Option<String>,
     safeguards: Vec<&'a str>,
-    not_enforced: &'a [String],
+    deploy: Deploy,
     used_by: Vec<ShownUse>,
 }
 
@@ -98,9 +98,8 @@ pub(super) fn profile(name: &ProfileName, json: bool) -> Result<(), Failure> {
     facts.extend(shown.protected.clone().map(|how| ("protected", how)));
     facts.extend(shown.secrets.iter().map(|(name, source)| ("secret", format!("{name} from {source}"))));
     facts.extend(shown.safeguards.iter().map(|policy| ("safeguard", (*policy).to_owned())));
-    facts.extend(
-        shown.not_enforced.iter().map(|what| ("refused", format!("{what} is not enforced by this version"))),
-    );
+    let by_plugin = "a Serverless CLI deploys with the plugin only".to_owned();
+    facts.extend((shown.deploy == Deploy::Plugin).then_some(("deploy", by_plugin)));
     facts.extend(shown.used_by.iter().map(|used| {
         let stage = used
             .stage
@@ -203,7 +202,7 @@ fn shown<'a>(catalog: &Catalog, profile: &'a Profile) -> ShownProfile<'a> {
         short: profile.short,
         protected: profile.protection.map(|protection| protection.to_string()),
         safeguards: profile.safeguards.iter().map(Safeguard::policy).collect(),
-        not_enforced: &profile.not_enforced,
+        deploy: profile.deploy,
         used_by: uses_of(catalog, &profile.name)
             .into_iter()
             .map(|found| ShownUse { app: found.app, stage: found.stage })

@@ -15,19 +15,25 @@ use crate::ctl::failure::{Failure, Kind};
 use crate::edges::catalog_file::CatalogFile;
 use crate::edges::directories::Directories;
 
-/// What the daemon says; without a running one what its catalog says, and the reader is told so.
-pub(super) fn in_force(subject: &Subject, app: Option<&App>) -> Result<Agreement, Failure> {
-    let request =
-        Request::Safeguards { path: subject.file.directory().to_owned(), stage: subject.stage.to_string() };
-    match client::ask(&request) {
-        Ok(Reply::Safeguards(agreement)) => Ok(*agreement),
-        Ok(_) => Err(unexpected()),
+/// What the daemon says, which is of an allowed project; without a running one what its catalog says. Gives which.
+pub(super) fn in_force(subject: &Subject, app: Option<&App>) -> Result<(Agreement, bool), Failure> {
+    match of_daemon(subject) {
+        Ok(agreement) => Ok((agreement, true)),
         Err(Failure { kind: Kind::NotRunning, .. }) => {
             let directories =
                 Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
-            of_catalog(&directories.catalog_file(), subject, app)
+            Ok((of_catalog(&directories.catalog_file(), subject, app)?, false))
         }
         Err(failure) => Err(failure),
+    }
+}
+
+/// What the daemon says.
+pub(in crate::ctl) fn of_daemon(subject: &Subject) -> Result<Agreement, Failure> {
+    let request = Request::Safeguards { path: subject.file.config.clone(), stage: subject.stage.to_string() };
+    match client::ask(&request)? {
+        Reply::Safeguards(agreement) => Ok(*agreement),
+        _ => Err(unexpected()),
     }
 }
 

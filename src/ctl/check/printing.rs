@@ -39,13 +39,18 @@ pub(super) fn document<'a>(report: &'a Report, agreed: &'a Agreement) -> Printed
 }
 
 /// The sentence of a deployment that must not go on.
-pub(super) fn blocked(report: &Report, agreed: &Agreement) -> String {
+pub(in crate::ctl) fn blocked(report: &Report, agreed: &Agreement) -> String {
     let failed = report.count(Verdict::Failed);
     let what = if failed == 1 { "safeguard is" } else { "safeguards are" };
     format!("{failed} {what} broken that {}.{} must keep", agreed.app, agreed.stage)
 }
 
-pub(super) fn print(report: &Report, agreed: &Agreement, file: &str, inputs: &str) -> Result<(), Failure> {
+pub(in crate::ctl) fn print(
+    report: &Report,
+    agreed: &Agreement,
+    file: &str,
+    inputs: &str,
+) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     let name = format!("{}.{}", agreed.app, agreed.stage);
     writeln!(

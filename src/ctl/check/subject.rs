@@ -12,6 +12,7 @@ use crate::core::name::{Region, Stage};
 use crate::core::safeguard::report::Report;
 use crate::core::safeguard::{Engine, STATE, Service};
 use crate::core::serverless::{Declared, Document, Finding, Format, Inputs};
+use crate::core::serverless_cli::Options;
 use crate::ctl::failure::Failure;
 use crate::edges::clock;
 use crate::edges::directories::Directories;
@@ -20,30 +21,37 @@ use crate::edges::package::{self, Cli, PackageError};
 use crate::edges::project_file::{self, ProjectFile};
 
 /// A project on a stage.
-pub(super) struct Subject {
-    pub(super) file: ProjectFile,
+pub(in crate::ctl) struct Subject {
+    pub(in crate::ctl) file: ProjectFile,
     /// The configuration, unless it is a program.
     pub(super) document: Option<Document>,
     pub(super) inputs: Inputs,
-    pub(super) stage: Stage,
+    pub(in crate::ctl) stage: Stage,
     /// The region that was named on the command line.
     region: Option<Region>,
-    cli: Option<Cli>,
+    pub(in crate::ctl) cli: Option<Cli>,
+    /// The version of the framework, where that is known better than from the CLI.
+    pub(super) framework_version: Option<String>,
     now: ZonedDateTime,
 }
 
 /// What policies look at.
-pub(super) struct Knowledge {
+pub(in crate::ctl) struct Knowledge {
     compiled: BTreeMap<String, Json>,
     declaration: Declared,
     region: Option<String>,
     /// Where it is from, in words.
-    pub(super) described: String,
+    pub(in crate::ctl) described: String,
 }
 
 impl Subject {
-    /// The project at a path, on the stage that a Serverless CLI would work on.
-    pub(super) fn find(path: &Path, stage: Option<&Stage>, region: Option<&Region>) -> Result<Self, Failure> {
+    /// The project at a path, on the stage that a Serverless CLI would work on. `more` are other options that it has.
+    pub(in crate::ctl) fn find(
+        path: &Path,
+        stage: Option<&Stage>,
+        region: Option<&Region>,
+        more: Options,
+    ) -> Result<Self, Failure> {
         let directories =
             Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
         let file = project_file::named(path, &directories.home).ok_or_else(|| {
@@ -57,7 +65,7 @@ impl Subject {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let inputs = Inputs {
-            options: options.into_iter().flatten().collect(),
+            options: more.into_iter().chain(options.into_iter().flatten()).collect(),
             environment: environment.collect(),
             ..Inputs::default()
         };
@@ -76,11 +84,12 @@ impl Subject {
         let search_path = std::env::var_os("PATH").unwrap_or_default();
         let cli = Cli::find(file.directory(), &search_path);
         let now = clock::local_now();
-        Ok(Self { file, document, inputs, stage, region: region.cloned(), cli, now })
+        let (region, framework_version) = (region.cloned(), None);
+        Ok(Self { file, document, inputs, stage, region, cli, framework_version, now })
     }
 
     /// The configuration as a person knows it: below the directory that the command was typed in, if it is there.
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::ctl) fn shown(&self) -> String {
         let here = std::env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
         self.file.config.strip_prefix(&here).unwrap_or(&self.file.config).display().to_string()
     }
@@ -104,7 +113,7 @@ impl Subject {
     }
 
     /// What the artifacts in a directory tell.
-    pub(super) fn packaged(&self, directory: &Path) -> Result<Knowledge, Failure> {
+    pub(in crate::ctl) fn packaged(&self, directory: &Path) -> Result<Knowledge, Failure> {
         self.of_artifacts(directory, format!("{}", directory.display()))
     }
 
@@ -134,8 +143,13 @@ impl Subject {
 }
 
 impl Knowledge {
+    /// `provider.profile`, whose credentials a CLI would use instead of what it is started with.
+    pub(in crate::ctl) fn own_profile(&self) -> Option<&str> {
+        self.declaration.get(&["provider", "profile"]).ok().flatten().and_then(Json::as_str)
+    }
+
     /// What `evaluate` makes of it.
-    pub(super) fn report(
+    pub(in crate::ctl) fn report(
         &self,
         subject: &Subject,
         engine: Option<&dyn Engine>,
@@ -146,7 +160,10 @@ impl Knowledge {
             declaration: &self.declaration,
             stage: subject.stage.as_str(),
             region: self.region.as_deref(),
-            framework_version: subject.cli.as_ref().and_then(|cli| cli.version.as_deref()),
+            framework_version: subject
+                .framework_version
+                .as_deref()
+                .or_else(|| subject.cli.as_ref().and_then(|cli| cli.version.as_deref())),
             now: &subject.now,
             engine,
         };

@@ -42,11 +42,22 @@ impl Broker {
         names: Option<&[SecretName]>,
     ) -> Result<Reply, Failure> {
         let (asking, decision, _) = self.granted(WAY, process, wanted).await?;
-        let decision = self.as_listed(&decision).await;
-        let picks = self.picks(&asking, &decision, names)?;
-        let served = self.serve_secrets(WAY, &asking, &decision, &picks, false, PATIENCE).await?;
+        self.secret_grant(WAY, &asking, &decision, names).await
+    }
+
+    /// The same for what was decided, by another way.
+    pub(in crate::daemon) async fn secret_grant(
+        &self,
+        way: Way,
+        asking: &Asking,
+        decision: &Arc<Decision>,
+        names: Option<&[SecretName]>,
+    ) -> Result<Reply, Failure> {
+        let decision = &self.as_listed(decision).await;
+        let picks = self.picks(way, asking, decision, names)?;
+        let served = self.serve_secrets(way, asking, decision, &picks, false, PATIENCE).await?;
         let served = all_or_failure(served)?;
-        let secrets = served.iter().filter_map(|served| given(&decision, served)).collect();
+        let secrets = served.iter().filter_map(|served| given(decision, served)).collect();
         Ok(Reply::Secrets(Box::new(SecretGrant {
             app: decision.app.clone(),
             stage: decision.stage.clone(),
@@ -64,7 +75,7 @@ impl Broker {
     ) -> Result<Reply, Failure> {
         let (asking, decision, _) = self.granted(WAY, process, wanted).await?;
         let decision = self.as_listed(&decision).await;
-        let picks = self.picks(&asking, &decision, None)?;
+        let picks = self.picks(WAY, &asking, &decision, None)?;
         Ok(self.secret_list(&decision, &picks))
     }
 
@@ -78,7 +89,7 @@ impl Broker {
         let (asking, decision, _) = self.granted(WAY, process, wanted).await?;
         let decision = self.as_listed(&decision).await;
         let names = (!names.is_empty()).then_some(names);
-        let picks = self.picks(&asking, &decision, names)?;
+        let picks = self.picks(WAY, &asking, &decision, names)?;
         self.serve_secrets(WAY, &asking, &decision, &picks, true, PATIENCE).await?;
         Ok(self.secret_list(&decision, &picks))
     }
@@ -86,6 +97,7 @@ impl Broker {
     /// The picks for these names, or for all: what is not listed is said before anything is read.
     fn picks(
         &self,
+        way: Way,
         asking: &Asking,
         decision: &Arc<Decision>,
         names: Option<&[SecretName]>,
@@ -96,7 +108,7 @@ impl Broker {
         picks.map_err(|error| {
             let SecretError::NotListed { asked, .. } = &error else { return error.into() };
             let called = vec![asked.clone()];
-            self.no_secrets(WAY, asking, decision, called, &error.clone().into());
+            self.no_secrets(way, asking, decision, called, &error.clone().into());
             error.into()
         })
     }

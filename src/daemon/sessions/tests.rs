@@ -91,6 +91,8 @@ fn a_decision() -> Arc<Decision> {
         region: None,
         request: RequestOnce::default(),
         region_unknown: None,
+        deployment: None,
+        stage_reported: false,
     })
 }
 

@@ -55,6 +55,8 @@ fn place(secrets: &str, stale_for: Duration) -> Place {
         region: None,
         request: RequestOnce::default(),
         region_unknown: None,
+        deployment: None,
+        stage_reported: false,
     });
     let sources = Sources {
         http: https::client(None).unwrap(),

@@ -1,0 +1,23 @@
+'use strict';
+
+const fs = require('fs');
+const path = require('path');
+
+const OWN_ONLY = 0o700;
+// What the CLI writes of a resolved service.
+const WITH_VALUES = /^(serverless-state|cloudformation-template-.*)\.json$/;
+
+/** Makes the directory if it is missing, and closes it to other users. */
+function close(directory) {
+  fs.mkdirSync(directory, { recursive: true, mode: OWN_ONLY });
+  fs.chmodSync(directory, OWN_ONLY);
+}
+
+/** Removes the files in which values of secrets are; what is deployed needs none of them. */
+function removeValues(directory) {
+  for (const name of fs.readdirSync(directory)) {
+    if (WITH_VALUES.test(name)) fs.unlinkSync(path.join(directory, name));
+  }
+}
+
+module.exports = { close, removeValues };

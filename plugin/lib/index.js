@@ -1,0 +1,177 @@
+'use strict';
+
+const path = require('path');
+const { close, removeValues } = require('./artifacts');
+const { Broker } = require('./broker');
+const { provide } = require('./credentials');
+const { framework } = require('./framework');
+const { NotRunning, forCli } = require('./refusal');
+const { check } = require('./safeguards');
+const { define } = require('./schema');
+const { Secrets } = require('./secrets');
+const { Service } = require('./service');
+const status = require('./status');
+const { refuseOtherProfile, setAside } = require('./surroundings');
+
+const WITHOUT =
+  "brokerd: not running, and custom.brokerd.optional is true: this goes on with the CLI's own credentials, unchecked by safeguards";
+
+/** The plugin: it leads the CLI's credentials and secrets to brokerd, and lets no deploy pass its safeguards. */
+class Brokerd {
+  constructor(serverless, options, { log, writeText } = {}) {
+    this.serverless = serverless;
+    this.log = log || { notice: (text) => serverless.cli.log(text), warning: (text) => serverless.cli.log(text) };
+    this.writeText = writeText || ((text) => process.stdout.write(`${text}\n`));
+    this.service = new Service(serverless, options);
+    this.broker = new Broker(() => this.service.report());
+    this.secrets = new Secrets(this.broker, this.service);
+    /** Whether this command goes on without brokerd, as `custom.brokerd.optional` wants. */
+    this.isWithout = false;
+    // Serverless 3 asks for a login to its dashboard where both `org` and `app` stand.
+    if (serverless.service.org) delete serverless.service.org;
+
+    this.commands = {
+      brokerd: {
+        usage: 'What brokerd makes of this service',
+        commands: {
+          status: { usage: 'Show the deployment profile', lifecycleEvents: ['status'] },
+          check: { usage: 'Package, and check the safeguards', lifecycleEvents: ['check'] },
+        },
+      },
+    };
+    this.configurationVariablesSources = {
+      secrets: { resolve: (asked) => this.saying(() => this.resolve(asked)) },
+    };
+    this.hooks = this.hooked({
+      'brokerd:status:status': () => this.showStatus(),
+      'brokerd:check:check': () => this.checkNow(),
+      'after:package:cleanup': () => this.closeArtifacts(),
+      'after:package:finalize': () => this.afterPackaging(),
+      'before:deploy:deploy': () => this.beforeDeploy(),
+      'before:deploy:function:deploy': () => this.warn(),
+      'after:deploy:finalize': () => this.afterDeploy(),
+    });
+  }
+
+  /** Before variables are resolved, and so before anything asks AWS. */
+  asyncInit() {
+    return this.saying(async () => {
+      define(this.serverless);
+      refuseOtherProfile(this.service.options);
+      if (!(await this.isThere())) return;
+      const profile = this.serverless.service.provider.profile;
+      const aside = setAside(process.env, this.service.stage);
+      if (profile) aside.push('provider.profile');
+      if (aside.length) this.log.notice(`brokerd: set aside for the deployment profile: ${aside.join(', ')}`);
+      if (!provide(this.service.provider, this.broker)) {
+        this.log.warning('brokerd: this CLI takes credentials from its own chain; brokerctl env leads that to brokerd');
+      }
+      // It hands the credentials to the function without waiting for them.
+      if (this.service.command === 'invoke local') await this.fillProvided();
+    });
+  }
+
+  /**
+   * Says hello, for a command that needs AWS. No daemon is a reason to stop, unless the project says otherwise: then it is to be
+   * known at once, before the environment is touched.
+   */
+  async isThere() {
+    const isOptional = this.service.settings.optional === true;
+    if (!this.service.isOnAws && !isOptional) return true;
+    try {
+      const { note } = await this.broker.welcome();
+      if (note) this.log.notice(`brokerd: ${note}`);
+    } catch (error) {
+      this.isWithout = isOptional && error instanceof NotRunning;
+      if (this.isWithout) this.log.warning(WITHOUT);
+      else if (this.service.isOnAws) throw error;
+    }
+    return !this.isWithout;
+  }
+
+  async fillProvided() {
+    const { cachedCredentials } = this.service.provider;
+    if (!cachedCredentials) return;
+    await new Promise((resolve, reject) => {
+      cachedCredentials.credentials.get((error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  async resolve(asked) {
+    if (this.isWithout) return { value: null, eventualErrorMessage: 'brokerd is not running, and has the secrets' };
+    return this.secrets.resolve(asked);
+  }
+
+  async showStatus() {
+    const welcome = await this.broker.welcome();
+    this.writeText(status.lines(welcome, framework(this.serverless)).join('\n'));
+  }
+
+  async checkNow() {
+    await this.serverless.pluginManager.spawn('package');
+    try {
+      await this.check();
+    } finally {
+      this.afterDeploy();
+    }
+  }
+
+  check() {
+    const print = (line) => this.log.notice(line);
+    return check({ broker: this.broker, service: this.service, directory: this.artifacts, print });
+  }
+
+  /** Where the CLI keeps the artifacts from packaging to deploying, whatever `--package` says. */
+  get artifacts() {
+    return path.join(this.service.directory, '.serverless');
+  }
+
+  /** The directory of `--package`, where the artifacts are moved to. */
+  get package() {
+    const named = this.service.options.package || (this.serverless.service.package || {}).path;
+    return named ? path.resolve(this.service.directory, named) : null;
+  }
+
+  /** The CLI has just removed the old ones, and is about to write. */
+  closeArtifacts() {
+    if (this.secrets.inClear.size) close(this.artifacts);
+  }
+
+  afterPackaging() {
+    if (!this.secrets.inClear.size) return;
+    if (this.package) close(this.package);
+    if (this.service.command === 'package') this.log.warning(this.secrets.warning(false));
+  }
+
+  /** Of one function: no safeguard looks at it, since nothing is packaged. */
+  warn() {
+    const warning = this.secrets.warning(true);
+    if (warning) this.log.warning(warning);
+  }
+
+  async beforeDeploy() {
+    if (this.isWithout) return;
+    this.warn();
+    await this.check();
+  }
+
+  afterDeploy() {
+    if (this.secrets.inClear.size) removeValues(this.artifacts);
+  }
+
+  hooked(hooks) {
+    const said = Object.entries(hooks).map(([name, hook]) => [name, () => this.saying(hook)]);
+    return Object.fromEntries(said);
+  }
+
+  /** Runs something, and gives its refusal to the CLI in the form that it prints. */
+  async saying(something) {
+    try {
+      return await something();
+    } catch (error) {
+      throw forCli(error, this.serverless);
+    }
+  }
+}
+
+module.exports = Brokerd;

@@ -1,0 +1,129 @@
+'use strict';
+
+const assert = require('assert');
+const fs = require('fs');
+const path = require('path');
+const { test } = require('node:test');
+const Brokerd = require('../lib');
+const { lines } = require('../lib/report');
+const { StandIn, WELCOME, cli } = require('./stand_in');
+
+const REPORT = {
+  app: 'shop',
+  stage: 'dev',
+  profile: 'dev',
+  passed: 1,
+  failed: 1,
+  warned: 1,
+  skipped: 1,
+  file: '/srv/shop/serverless.yml',
+  entries: [
+    { policy: 'allowed-regions', title: null, description: null, verdict: 'passed', skipped: null, findings: [] },
+    {
+      policy: 'no-wild-iam-role-statements',
+      title: 'No wild statements',
+      description: 'Ask the platform team.\nThey answer.',
+      verdict: 'failed',
+      skipped: null,
+      findings: [{ message: 'Action "*" is allowed', resource: 'Role', line: 7, column: 3 }],
+    },
+    { policy: 'require-dlq', title: null, description: null, verdict: 'warned', skipped: null, findings: [{ message: 'no queue', resource: null }] },
+    { policy: 'javascript', title: null, description: null, verdict: 'skipped', skipped: 'not known', findings: [] },
+  ],
+};
+
+test('the report', () => {
+  assert.deepStrictEqual(lines(REPORT, 'serverless.yml'), [
+    'Safeguards Results:',
+    '',
+    '   Summary',
+    '   passed  - allowed-regions',
+    '   failed  - No wild statements',
+    '   warned  - require-dlq',
+    '   skipped - javascript',
+    '',
+    '   Details',
+    '   1) Failed - No wild statements',
+    '      Action "*" is allowed',
+    '      at serverless.yml:7 (Role)',
+    '      Ask the platform team.',
+    '      They answer.',
+    '      details: brokerctl safeguard explain no-wild-iam-role-statements',
+    '   2) Warned - require-dlq',
+    '      no queue',
+    '      at serverless.yml',
+    '      details: brokerctl safeguard explain require-dlq',
+    '   3) Skipped - javascript',
+    '      not known',
+    '',
+    'Safeguards Summary: 1 passed, 1 failed, 1 warned, 1 skipped',
+  ]);
+});
+
+/** A brokerctl that prints this and ends so; its words are written to a file. */
+function brokerctl(directory, { print = '', code = 0, complain = '' }) {
+  const file = path.join(directory, 'brokerctl');
+  fs.writeFileSync(path.join(directory, 'report'), print);
+  const script = `#!/bin/sh\nprintf '%s\\n' "$@" > '${directory}/words'\ncat '${directory}/report'\necho '${complain}' >&2\nexit ${code}\n`;
+  fs.writeFileSync(file, script, { mode: 0o755 });
+  return file;
+}
+
+async function deploy(program) {
+  const daemon = await new StandIn({ 'plugin-blocked': { reply: 'plugin-noted' } }).listen();
+  const named = typeof program === 'string' ? program : brokerctl(daemon.runtime, program);
+  daemon.answers['plugin-hello'] = { ...WELCOME, safeguards: 4, brokerctl: named };
+  const serverless = cli({ directory: daemon.runtime });
+  const plugin = new Brokerd(serverless, {}, serverless.utilities);
+  await plugin.asyncInit();
+  const error = await plugin.hooks['before:deploy:deploy']().then(() => null, (reason) => reason);
+  const file = path.join(daemon.runtime, 'words');
+  const words = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim().split('\n') : [];
+  const { asked, runtime } = daemon;
+  await daemon.close();
+  return { asked, error, runtime, said: serverless.said, words };
+}
+
+test('a failed safeguard stops the deploy, and the daemon hears of it', async () => {
+  const { asked, error, runtime, said, words } = await deploy({ print: JSON.stringify(REPORT), code: 1 });
+  assert.match(error.message, /^brokerd: not deployed: the profile dev has a safeguard that it breaks: No wild statements$/);
+  assert.strictEqual(error.code, 'BROKERD_SAFEGUARDS');
+  assert.deepStrictEqual(asked[asked.length - 1], { request: 'plugin-blocked', failed: ['No wild statements'] });
+  assert.ok(said.includes('   failed  - No wild statements'));
+  assert.deepStrictEqual(words, [
+    'check',
+    path.join(runtime, 'serverless.yml'),
+    '--package',
+    path.join(runtime, '.serverless'),
+    '--stage',
+    'dev',
+    '--region',
+    'eu-west-1',
+    '--framework-version',
+    '3.40.0',
+    '--json',
+  ]);
+});
+
+test('a warning is printed, and the deploy goes on', async () => {
+  const entries = REPORT.entries.filter((entry) => entry.verdict !== 'failed');
+  const { error, said } = await deploy({ print: JSON.stringify({ ...REPORT, failed: 0, entries }) });
+  assert.strictEqual(error, null);
+  assert.ok(said.includes('   warned  - require-dlq'));
+});
+
+test('what cannot be checked is not deployed', async () => {
+  const cases = [
+    [{ code: 3, complain: 'error: brokerd is not running' }, /could not be checked: error: brokerd is not running/],
+    [{ code: 1, complain: 'error: no artifacts' }, /could not be checked: error: no artifacts/],
+    [{ code: 0, print: 'no report' }, /could not be checked: brokerctl printed no report/],
+    [{ code: 0, print: '{}' }, /printed no report/],
+    [{ code: 139 }, /brokerctl ended with 139/],
+    ['/nowhere/brokerctl', /\/nowhere\/brokerctl is not there/],
+  ];
+  for (const [program, expected] of cases) {
+    const { error } = await deploy(program);
+    assert.match(error.message, expected);
+    assert.strictEqual(error.code, 'BROKERD_SAFEGUARDS_UNKNOWN');
+  }
+});
