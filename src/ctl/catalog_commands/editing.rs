@@ -47,7 +47,7 @@ pub(super) fn carry_out(wanted: &Edit, how: How) -> Result<(), Failure> {
 }
 
 /// Shows a change line by line.
-fn show(path: &Path, old: &str, new: &str) -> Result<(), Failure> {
+pub(in crate::ctl) fn show(path: &Path, old: &str, new: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{}", paint::strong(&path.display().to_string()))?;
     for line in diff(old, new) {
