@@ -46,6 +46,7 @@ pub mod notice;
 pub mod pace;
 pub mod pins;
 pub mod plugin_report;
+pub mod plugins_line;
 pub mod pointers;
 pub mod project_root;
 pub mod prompt;

@@ -26,6 +26,7 @@ mod mfa;
 mod paint;
 mod picker;
 mod pins;
+mod plugin;
 mod prompt;
 mod safeguard;
 mod secret;
@@ -152,6 +153,9 @@ enum Command {
     Check(check::Check),
     /// Package a service, check it as `check` does, and deploy what was checked, with the profile's credentials
     Deploy(deploy::Deploy),
+    /// Put the Serverless plugin into a project
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Read about the policies that safeguards may have
     #[command(subcommand)]
     Safeguard(safeguard::Safeguard),
@@ -226,6 +230,7 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Catalog(command) => command.run(),
         Command::Check(check) => check.run(engine),
         Command::Deploy(deploy) => deploy.run(engine),
+        Command::Plugin(command) => command.run(),
         Command::Safeguard(command) => command.run(),
         Command::Login(login) => login.run(),
         Command::Mfa(mfa) => mfa.run(),

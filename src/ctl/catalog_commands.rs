@@ -13,6 +13,7 @@ use super::failure::Failure;
 use crate::core::catalog_edit::Edit;
 use crate::core::name::{App as AppName, ProfileName, Stage as StageName};
 use editing::How;
+pub(super) use editing::show;
 use options::{ApplicationOptions, NewApplicationOptions, NewProfileOptions, ProfileOptions, Unset};
 
 /// `brokerctl profile`.
