@@ -33,7 +33,8 @@ pub fn offer(config: &str, credentials: &str) -> Offer {
             let Some(name) = section.profile(file).filter(|_| section.gives_credentials()) else { continue };
             if section.get("role_arn").is_none() || section.get("web_identity_token_file").is_some() {
                 // What brokerd itself wrote there would lead back to it.
-                let is_ours = section.get("credential_process").is_some_and(|line| line.contains("brokerctl"));
+                let is_ours =
+                    section.get("credential_process").is_some_and(|line| line.contains("brokerctl"));
                 if !is_ours && !offer.sources.iter().any(|known| known == name) {
                     offer.sources.push(name.to_owned());
                 }
@@ -53,7 +54,10 @@ pub fn offer(config: &str, credentials: &str) -> Offer {
 
 fn candidate(name: &str, section: &Section<'_>) -> Result<Candidate, &'static str> {
     let name = ProfileName::parse(name).map_err(|_| "its name is none that a catalog can have")?;
-    let role_arn = section.get("role_arn").and_then(|arn| RoleArn::parse(arn).ok()).ok_or("its role_arn is none of a role")?;
+    let role_arn = section
+        .get("role_arn")
+        .and_then(|arn| RoleArn::parse(arn).ok())
+        .ok_or("its role_arn is none of a role")?;
     let source = match (section.get("source_profile"), section.get("credential_source")) {
         (Some(source), None) => source.to_owned(),
         (None, Some("Environment")) => "env".to_owned(),
@@ -86,7 +90,11 @@ pub fn open<'s>(catalog: &Catalog, stages: impl IntoIterator<Item = &'s (App, St
 
 /// The profile that is most likely meant for a stage: that of its application and stage, else that of the stage by its
 /// name. Anything less certain is for a person to say.
-pub fn likely<'n>(app: &App, stage: &Stage, names: impl Iterator<Item = &'n ProfileName> + Clone) -> Option<&'n ProfileName> {
+pub fn likely<'n>(
+    app: &App,
+    stage: &Stage,
+    names: impl Iterator<Item = &'n ProfileName> + Clone,
+) -> Option<&'n ProfileName> {
     let wanted = [format!("{app}-{stage}"), format!("{app}_{stage}"), stage.to_string()];
     wanted.iter().find_map(|wanted| names.clone().find(|name| name.as_str().eq_ignore_ascii_case(wanted)))
 }
@@ -138,13 +146,14 @@ pub fn edits(catalog: &Catalog, choices: &[(App, Stage, Choice)]) -> Vec<Edit> {
 
 /// A name for the profile of a stage that the catalog does not have: what is there may be another role.
 fn free_name(catalog: &Catalog, app: &App, stage: &Stage) -> ProfileName {
-    let names = std::iter::once(format!("{app}-{stage}")).chain((2..).map(|number| format!("{app}-{stage}-{number}")));
+    let names = std::iter::once(format!("{app}-{stage}"))
+        .chain((2..).map(|number| format!("{app}-{stage}-{number}")));
     let mut parsed = names.map(|name| ProfileName::parse(&name).ok());
-    let free = parsed.find(|name| name.as_ref().is_none_or(|name| !catalog.profiles.contains_key(name))).flatten();
+    let free =
+        parsed.find(|name| name.as_ref().is_none_or(|name| !catalog.profiles.contains_key(name))).flatten();
     // Both names together may be longer than a name may be; the stage's own is not.
-    free.or_else(|| ProfileName::parse(stage.as_str()).ok()).unwrap_or_else(|| {
-        unreachable!("a stage and a profile are named by one rule")
-    })
+    free.or_else(|| ProfileName::parse(stage.as_str()).ok())
+        .unwrap_or_else(|| unreachable!("a stage and a profile are named by one rule"))
 }
 
 #[cfg(test)]
@@ -192,11 +201,13 @@ mod tests {
     #[test]
     fn choices_become_edits_that_only_add_and_a_second_run_has_none() {
         let path = Path::new("c.toml");
-        let before = "# ours\n[profiles.shop-dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/other\"\n";
+        let before =
+            "# ours\n[profiles.shop-dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/other\"\n";
         let catalog = Catalog::parse(path, before).unwrap();
         let offered = offer(CONFIG, "").candidates.remove(0);
         let role = RoleArn::parse("arn:aws:iam::333333333333:role/dev").unwrap();
-        let ((shop, dev), (_, prod), (blog, qa)) = (names("shop", "dev"), names("shop", "prod"), names("blog", "qa"));
+        let ((shop, dev), (_, prod), (blog, qa)) =
+            (names("shop", "dev"), names("shop", "prod"), names("blog", "qa"));
         let choices = [
             (shop.clone(), dev.clone(), Choice::Role(role, Some("work".into()))),
             (shop.clone(), prod.clone(), Choice::Offered(offered.clone())),
@@ -207,7 +218,10 @@ mod tests {
         assert!(text.starts_with(before), "{text}");
         let after = Catalog::parse(path, &text).unwrap();
         let profile = |app: &App, stage: &Stage| after.applications[app].stages[stage].to_string();
-        assert_eq!([profile(&shop, &dev), profile(&shop, &prod), profile(&blog, &qa)], ["shop-dev-2", "prod", "prod"]);
+        assert_eq!(
+            [profile(&shop, &dev), profile(&shop, &prod), profile(&blog, &qa)],
+            ["shop-dev-2", "prod", "prod"]
+        );
         let stages = [(shop, dev), (blog, qa)];
         assert_eq!(open(&catalog, &stages), stages);
         assert!(open(&after, &stages).is_empty());

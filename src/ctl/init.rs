@@ -57,7 +57,11 @@ pub(super) struct Init {
     no_test: bool,
 }
 
-fn stage_and<T>(text: &str, form: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<(App, Stage, T), String> {
+fn stage_and<T>(
+    text: &str,
+    form: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<(App, Stage, T), String> {
     let parts = text.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value)));
     let ((app, stage), value) = parts.ok_or_else(|| format!("expected APP.STAGE={form}"))?;
     let app = App::parse(app).map_err(|error| error.to_string())?;
@@ -76,7 +80,8 @@ fn profile(text: &str) -> Result<(App, Stage, String), String> {
 impl Init {
     pub(super) fn run(self) -> Result<(), Failure> {
         let asking = Asking::new(self.yes, self.dry_run)?;
-        let directories = Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
+        let directories =
+            Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
         let path = directories.catalog_file();
         let file = CatalogFile::read(&path)?;
         let catalog = Catalog::parse(&path, file.text()).map_err(EditError::Faulty)?;
@@ -176,7 +181,9 @@ impl Init {
             return Ok(());
         }
         let wanted = Wanted { app: Some(app.clone()), stage: Some(stage.clone()), profile: None };
-        let Reply::Refreshed(fresh) = client::ask(&Request::Refresh { wanted })? else { return Err(unexpected()) };
+        let Reply::Refreshed(fresh) = client::ask(&Request::Refresh { wanted })? else {
+            return Err(unexpected());
+        };
         let role = role_of(app, stage)?;
         writeln!(
             out,
@@ -196,7 +203,9 @@ fn role_of(app: &App, stage: &Stage) -> Result<RoleArn, Failure> {
     let Reply::Status(status) = client::ask(&Request::Status)? else { return Err(unexpected()) };
     let row = status.projects.iter().find(|row| row.app == *app && row.stage.as_ref() == Some(stage));
     let here = status.here.as_ref().and_then(|here| match &here.verdict {
-        Verdict::Profile { app: own, stage: current, role, .. } if own == app && current == stage => Some(role),
+        Verdict::Profile { app: own, stage: current, role, .. } if own == app && current == stage => {
+            Some(role)
+        }
         _ => None,
     });
     row.and_then(|row| row.role.as_ref()).or(here).cloned().ok_or_else(unexpected)

@@ -56,7 +56,12 @@ impl Asking {
     }
 
     /// One of the options by its number; an empty line is `default`. `None` where nobody is there to say.
-    pub(super) fn choose(self, question: &str, options: &[String], default: usize) -> Result<Option<usize>, Failure> {
+    pub(super) fn choose(
+        self,
+        question: &str,
+        options: &[String],
+        default: usize,
+    ) -> Result<Option<usize>, Failure> {
         if self != Self::Person {
             return Ok(None);
         }

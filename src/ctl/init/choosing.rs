@@ -90,7 +90,8 @@ fn of_stage(
     stage: &Stage,
 ) -> Result<Option<Choice>, Failure> {
     let known = catalog.profiles.keys().map(|name| Choice::Known(name.clone()));
-    let offered = found.offer.candidates.iter().filter(|candidate| !catalog.profiles.contains_key(&candidate.name));
+    let offered =
+        found.offer.candidates.iter().filter(|candidate| !catalog.profiles.contains_key(&candidate.name));
     let options: Vec<Choice> = known.chain(offered.cloned().map(Choice::Offered)).collect();
     let names: Vec<&ProfileName> = options.iter().filter_map(name_of).collect();
     let likely = likely(app, stage, names.iter().copied());
@@ -100,7 +101,11 @@ fn of_stage(
     lines.push("none now".to_owned());
     let (another, none) = (options.len(), options.len() + 1);
     let question = format!("Which role does {} get?", paint::strong(&format!("{app}.{stage}")));
-    match asking.choose(&question, &lines, default.unwrap_or(if options.is_empty() { another } else { none }))? {
+    match asking.choose(
+        &question,
+        &lines,
+        default.unwrap_or(if options.is_empty() { another } else { none }),
+    )? {
         // Nobody is there to say: only what has the stage's name is taken.
         None => Ok(default.map(|position| options[position].clone())),
         Some(picked) if picked == another => role(asking, found),

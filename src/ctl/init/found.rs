@@ -76,7 +76,12 @@ impl Found {
             writeln!(out, "{} {}: {why}", paint::note("left out:"), config.display())?;
         }
         for root in &self.unfinished {
-            writeln!(out, "{} {} is big, and was not searched to its end", paint::note("note:"), root.display())?;
+            writeln!(
+                out,
+                "{} {} is big, and was not searched to its end",
+                paint::note("note:"),
+                root.display()
+            )?;
         }
         for candidate in &self.offer.candidates {
             let arn = candidate.settings.role_arn.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -30,7 +30,11 @@ pub(super) fn start(asking: &Asking, left_out: bool) -> Result<bool, Failure> {
         return Ok(true);
     }
     let Some(program) = service_unit::beside() else {
-        writeln!(out, "{} there is no brokerd beside brokerctl: start yours, and come back", paint::note("note:"))?;
+        writeln!(
+            out,
+            "{} there is no brokerd beside brokerctl: start yours, and come back",
+            paint::note("note:")
+        )?;
         return Ok(false);
     };
     let question = format!("Start {} now? It runs until you log out, or brokerctl stop", program.display());
@@ -40,7 +44,12 @@ pub(super) fn start(asking: &Asking, left_out: bool) -> Result<bool, Failure> {
     }
     // A group of its own: Ctrl-C in this terminal is not meant for it.
     let mut command = Command::new(&program);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/").process_group(0);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .current_dir("/")
+        .process_group(0);
     let mut child = command.spawn()?;
     match client::ask_patiently(&Request::Status, START) {
         Ok(_) => {
@@ -79,10 +88,13 @@ fn install(asking: Asking) -> Result<bool, Failure> {
         return Ok(false);
     }
     if asking == Asking::DryRun {
-        let shown = Command::new(&own).args(["service", "install", "--dry-run"]).stdin(Stdio::null()).status()?;
+        let shown =
+            Command::new(&own).args(["service", "install", "--dry-run"]).stdin(Stdio::null()).status()?;
         return Ok(shown.success());
     }
-    if !asking.confirm("Install brokerd as a service of yours, started at login? brokerctl service uninstall takes it back")? {
+    if !asking.confirm(
+        "Install brokerd as a service of yours, started at login? brokerctl service uninstall takes it back",
+    )? {
         return Ok(false);
     }
     let done = Command::new(&own).args(["service", "install"]).stdin(Stdio::null()).status()?;
