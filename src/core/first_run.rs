@@ -90,13 +90,11 @@ pub fn open<'s>(catalog: &Catalog, stages: impl IntoIterator<Item = &'s (App, St
 
 /// The profile that is most likely meant for a stage: that of its application and stage, else that of the stage by its
 /// name. Anything less certain is for a person to say.
-pub fn likely<'n>(
-    app: &App,
-    stage: &Stage,
-    names: impl Iterator<Item = &'n ProfileName> + Clone,
-) -> Option<&'n ProfileName> {
+pub fn likely<'n>(app: &App, stage: &Stage, names: &[&'n ProfileName]) -> Option<&'n ProfileName> {
     let wanted = [format!("{app}-{stage}"), format!("{app}_{stage}"), stage.to_string()];
-    wanted.iter().find_map(|wanted| names.clone().find(|name| name.as_str().eq_ignore_ascii_case(wanted)))
+    wanted
+        .iter()
+        .find_map(|wanted| names.iter().copied().find(|name| name.as_str().eq_ignore_ascii_case(wanted)))
 }
 
 /// What somebody said of a stage.
@@ -105,7 +103,7 @@ pub enum Choice {
     /// A profile that the catalog has.
     Known(ProfileName),
     /// One of the offer.
-    Offered(Candidate),
+    Offered(Box<Candidate>),
     /// A role, and the profile of `~/.aws/config` that may assume it.
     Role(RoleArn, Option<String>),
 }
@@ -124,7 +122,8 @@ pub fn edits(catalog: &Catalog, choices: &[(App, Stage, Choice)]) -> Vec<Edit> {
                     source: source.clone(),
                     ..ProfileSettings::default()
                 };
-                (free_name(catalog, app, stage), Some(settings))
+                let Some(name) = free_name(catalog, app, stage) else { continue };
+                (name, Some(settings))
             }
         };
         let is_there = catalog.profiles.contains_key(&name)
@@ -144,16 +143,13 @@ pub fn edits(catalog: &Catalog, choices: &[(App, Stage, Choice)]) -> Vec<Edit> {
     edits
 }
 
-/// A name for the profile of a stage that the catalog does not have: what is there may be another role.
-fn free_name(catalog: &Catalog, app: &App, stage: &Stage) -> ProfileName {
-    let names = std::iter::once(format!("{app}-{stage}"))
-        .chain((2..).map(|number| format!("{app}-{stage}-{number}")));
-    let mut parsed = names.map(|name| ProfileName::parse(&name).ok());
-    let free =
-        parsed.find(|name| name.as_ref().is_none_or(|name| !catalog.profiles.contains_key(name))).flatten();
-    // Both names together may be longer than a name may be; the stage's own is not.
-    free.or_else(|| ProfileName::parse(stage.as_str()).ok())
-        .unwrap_or_else(|| unreachable!("a stage and a profile are named by one rule"))
+/// A name for the profile of a stage that the catalog does not have: what is there may be another role. `None` where no
+/// such name is short enough.
+fn free_name(catalog: &Catalog, app: &App, stage: &Stage) -> Option<ProfileName> {
+    let plain = std::iter::once(format!("{app}-{stage}"));
+    let numbered = (2..1000).map(|number| format!("{app}-{stage}-{number}"));
+    let mut names = plain.chain(numbered).filter_map(|name| ProfileName::parse(&name).ok());
+    names.find(|name| !catalog.profiles.contains_key(name))
 }
 
 #[cfg(test)]
@@ -192,10 +188,11 @@ mod tests {
     fn a_likely_profile_has_the_name_of_the_stage() {
         let of = |name: &str| ProfileName::parse(name).unwrap();
         let known = [of("prod"), of("shop-prod"), of("dev")];
+        let known: Vec<&ProfileName> = known.iter().collect();
         let (app, prod) = names("shop", "prod");
-        assert_eq!(likely(&app, &prod, known.iter()), Some(&known[1]));
-        assert_eq!(likely(&app, &Stage::parse("DEV").unwrap(), known.iter()), Some(&known[2]));
-        assert_eq!(likely(&app, &Stage::parse("qa").unwrap(), known.iter()), None);
+        assert_eq!(likely(&app, &prod, &known), Some(known[1]));
+        assert_eq!(likely(&app, &Stage::parse("DEV").unwrap(), &known), Some(known[2]));
+        assert_eq!(likely(&app, &Stage::parse("qa").unwrap(), &known), None);
     }
 
     #[test]
@@ -204,7 +201,7 @@ mod tests {
         let before =
             "# ours\n[profiles.shop-dev.access_role]\nrole_arn = \"arn:aws:iam::111111111111:role/other\"\n";
         let catalog = Catalog::parse(path, before).unwrap();
-        let offered = offer(CONFIG, "").candidates.remove(0);
+        let offered = Box::new(offer(CONFIG, "").candidates.remove(0));
         let role = RoleArn::parse("arn:aws:iam::333333333333:role/dev").unwrap();
         let ((shop, dev), (_, prod), (blog, qa)) =
             (names("shop", "dev"), names("shop", "prod"), names("blog", "qa"));

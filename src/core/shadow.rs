@@ -2,7 +2,7 @@
 //!
 //! The metadata service comes last in the credential chain of every SDK, so anything before it wins, silently.
 
-use super::aws_sections::{AwsFile, sections};
+use super::aws_sections::{AwsFile, Section, sections};
 use super::pointers::ENDPOINT;
 
 /// Where a shadow is, so that it can be said whom it affects.
@@ -160,7 +160,7 @@ fn section(text: &str, heading: &str) -> Option<bool> {
     let sections = sections(text);
     let mut found = sections.iter().filter(|section| section.heading == heading).peekable();
     found.peek()?;
-    Some(found.any(|section| section.gives_credentials()))
+    Some(found.any(Section::gives_credentials))
 }
 
 fn endpoint(surroundings: &Surroundings<'_>, set: Option<String>) -> Option<Shadow> {

@@ -27,6 +27,7 @@ use found::Found;
 
 /// `brokerctl init`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each option")]
 pub(super) struct Init {
     /// Directories that hold projects
     #[arg(default_value = ".")]
@@ -90,17 +91,17 @@ impl Init {
         found.print()?;
 
         heading("2. The catalog")?;
-        let choices = choosing::choose(&self, &asking, &found, &catalog)?;
-        let catalog = self.write_catalog(&asking, &path, &file, &catalog, &choices)?;
+        let choices = choosing::choose(&self, asking, &found, &catalog)?;
+        let catalog = write_catalog(asking, &path, &file, &catalog, &choices)?;
 
         heading("3. brokerd")?;
-        let runs = starting::start(&asking, self.no_service)?;
+        let runs = starting::start(asking, self.no_service)?;
 
         heading("4. Projects")?;
-        let allowed = self.allow(&asking, &found, &catalog, runs)?;
+        let allowed = self.allow(asking, &found, &catalog, runs)?;
 
         heading("5. A first session")?;
-        self.test(&asking, &allowed, runs)?;
+        self.test(asking, &allowed, runs)?;
         writeln!(
             anstream::stdout(),
             "\nin each shell: eval \"$(brokerctl env)\"\nwhat may still be in the way: brokerctl doctor"
@@ -108,37 +109,10 @@ impl Init {
         Ok(())
     }
 
-    /// Shows what is added, and writes it in one piece once that is confirmed. Gives the catalog that is in force then.
-    fn write_catalog(
-        &self,
-        asking: &Asking,
-        path: &std::path::Path,
-        file: &CatalogFile,
-        catalog: &Catalog,
-        choices: &[(App, Stage, Choice)],
-    ) -> Result<Catalog, Failure> {
-        let text = edits(catalog, choices)
-            .iter()
-            .try_fold(file.text().to_owned(), |text, wanted| edit(path, &text, wanted))?;
-        if text == file.text() {
-            writeln!(anstream::stdout(), "nothing to add to {}", path.display())?;
-            return Ok(catalog.clone());
-        }
-        show(path, file.text(), &text)?;
-        if !asking.confirm(&format!("Write this to {}?", path.display()))? {
-            writeln!(anstream::stdout(), "{} nothing is written", asking.why_not())?;
-            return Ok(catalog.clone());
-        }
-        file.replace(&text)?;
-        let done = if file.exists() { "changed" } else { "made" };
-        writeln!(anstream::stdout(), "{} {}", paint::good(done), path.display())?;
-        Catalog::parse(path, &text).map_err(|faults| EditError::WouldBeFaulty(faults).into())
-    }
-
     /// Allows each project whose application the catalog has. Gives those that are.
     fn allow(
         &self,
-        asking: &Asking,
+        asking: Asking,
         found: &Found,
         catalog: &Catalog,
         runs: bool,
@@ -170,7 +144,7 @@ impl Init {
     }
 
     /// Asks AWS for a session of the first project that is allowed, and says who that is.
-    fn test(&self, asking: &Asking, allowed: &[(App, Stage)], runs: bool) -> Result<(), Failure> {
+    fn test(&self, asking: Asking, allowed: &[(App, Stage)], runs: bool) -> Result<(), Failure> {
         let mut out = anstream::stdout();
         let Some((app, stage)) = allowed.first().filter(|_| runs && !self.no_test) else {
             writeln!(out, "AWS is not asked; later, in a project: brokerctl doctor --online")?;
@@ -196,6 +170,32 @@ impl Init {
         )?;
         Ok(())
     }
+}
+
+/// Shows what is added, and writes it in one piece once that is confirmed. Gives the catalog that is in force then.
+fn write_catalog(
+    asking: Asking,
+    path: &std::path::Path,
+    file: &CatalogFile,
+    catalog: &Catalog,
+    choices: &[(App, Stage, Choice)],
+) -> Result<Catalog, Failure> {
+    let text = edits(catalog, choices)
+        .iter()
+        .try_fold(file.text().to_owned(), |text, wanted| edit(path, &text, wanted))?;
+    if text == file.text() {
+        writeln!(anstream::stdout(), "nothing to add to {}", path.display())?;
+        return Ok(catalog.clone());
+    }
+    show(path, file.text(), &text)?;
+    if !asking.confirm(&format!("Write this to {}?", path.display()))? {
+        writeln!(anstream::stdout(), "{} nothing is written", asking.why_not())?;
+        return Ok(catalog.clone());
+    }
+    file.replace(&text)?;
+    let done = if file.exists() { "changed" } else { "made" };
+    writeln!(anstream::stdout(), "{} {}", paint::good(done), path.display())?;
+    Catalog::parse(path, &text).map_err(|faults| EditError::WouldBeFaulty(faults).into())
 }
 
 /// The role of a stage, as the daemon has it.

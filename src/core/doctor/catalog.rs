@@ -58,7 +58,7 @@ pub fn judge_config<T>(path: &Path, reading: &Reading<T>) -> Vec<Finding> {
         Reading::Faulty(faults) => {
             faults.0.iter().map(|fault| of_fault(&CONFIG_FAULT, path, fault)).collect()
         }
-        Reading::Unreadable(why, mend) => vec![unreadable(path, why, mend)],
+        Reading::Unreadable(why, mend) => vec![unreadable(path, why, mend.as_deref())],
     }
 }
 
@@ -77,7 +77,7 @@ pub fn judge(path: &Path, reading: &Reading<Catalog>) -> Vec<Finding> {
             vec![Finding::fine(&AREA, sentence)]
         }
         Reading::Faulty(faults) => faults.0.iter().map(|fault| of_fault(&FAULT, path, fault)).collect(),
-        Reading::Unreadable(why, mend) => vec![unreadable(path, why, mend)],
+        Reading::Unreadable(why, mend) => vec![unreadable(path, why, mend.as_deref())],
     }
 }
 
@@ -89,8 +89,8 @@ fn of_fault(topic: &'static Topic, path: &Path, fault: &Fault) -> Finding {
     finding
 }
 
-fn unreadable(path: &Path, why: &str, mend: &Option<String>) -> Finding {
-    Finding::of(&UNREADABLE, why).at(path, None).with_hint(mend.clone())
+fn unreadable(path: &Path, why: &str, mend: Option<&str>) -> Finding {
+    Finding::of(&UNREADABLE, why).at(path, None).with_hint(mend.map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
         let faulty = &judge(path, &read("\n[profiles.dev]\nrol = 1\n"))[0];
         assert_eq!(faulty.place.as_deref(), Some("/c.toml:3:1"));
         assert!(judge_config::<()>(path, &Reading::Absent).is_empty());
-        let faults = Faults::whole_file(path, "bad");
-        assert_eq!(judge_config::<()>(path, &Reading::Faulty(faults))[0].id, "config-fault");
+        let whole = Faults::whole_file(path, "bad");
+        assert_eq!(judge_config::<()>(path, &Reading::Faulty(whole))[0].id, "config-fault");
     }
 }

@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn what_the_daemon_says_of_itself_is_found() {
-        assert_eq!(ids(&status()), [("daemon", Level::Ok)]);
         type Change = fn(&mut Status);
+        assert_eq!(ids(&status()), [("daemon", Level::Ok)]);
         let cases: [(Change, &str, Level); 6] = [
             (|status| status.version = "1.2.2".into(), "daemon-version", Level::Warning),
             (

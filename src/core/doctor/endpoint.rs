@@ -64,7 +64,7 @@ pub fn judge(probes: &[Probe], strangers: &[Occupied]) -> Vec<Finding> {
             },
         )
     });
-    let probed = probes.iter().map(|Probe { url, failure }| match failure {
+    let answers = probes.iter().map(|Probe { url, failure }| match failure {
         None => {
             Finding::fine(&AREA, format!("{url} answers a request for a token, and brokerd listens there"))
         }
@@ -75,7 +75,7 @@ pub fn judge(probes: &[Probe], strangers: &[Occupied]) -> Vec<Finding> {
         }
     });
     // Where somebody else listens, that he answers is nothing good.
-    let own = probed.filter(|finding| finding.level != Level::Ok || strangers.is_empty());
+    let own = answers.filter(|finding| finding.level != Level::Ok || strangers.is_empty());
     there.chain(own).collect()
 }
 

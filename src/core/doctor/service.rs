@@ -81,7 +81,7 @@ pub fn judge(units: &Units, beside: Option<&Path>) -> Vec<Finding> {
             found.push(Finding::of(&BROKEN, sentence).at(file, None).with_fix(INSTALL));
         }
         None => {
-            found.push(Finding::of(&BROKEN, "the service starts nothing").at(file, None).with_fix(INSTALL))
+            found.push(Finding::of(&BROKEN, "the service starts nothing").at(file, None).with_fix(INSTALL));
         }
     }
     if !units.has_socket {

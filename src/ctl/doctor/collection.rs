@@ -71,7 +71,7 @@ impl Collected {
                 .extend(service::judge(&service_unit::units(config_home), service_unit::beside().as_deref()));
         }
         if online && not_running.is_none() {
-            let outcome = here.as_ref().map(|here| refresh(here)).transpose()?;
+            let outcome = here.as_ref().map(refresh).transpose()?;
             findings.push(online::judge(here.as_ref(), outcome));
             findings.retain(|finding| finding.id != "clock-skew");
             findings
@@ -157,9 +157,9 @@ fn of_surroundings(
     findings.extend(
         here.surroundings(endpoints, |surroundings| environment::judge(surroundings, stage, &profiles)),
     );
-    let profile =
+    let mut named =
         ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].into_iter().filter_map(|name| std::env::var(name).ok());
-    let profile = profile.filter(|name| !name.is_empty()).next();
+    let profile = named.find(|name| !name.is_empty());
     findings.extend(aws_files::judge(&texts, profile.as_deref(), endpoints));
     let looked = file_modes::look(directories, here.config.path.as_deref(), here.credentials.path.as_deref());
     findings.extend(files::judge(&looked, user::uid()));

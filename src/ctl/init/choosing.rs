@@ -16,7 +16,7 @@ const FURTHER: usize = 20;
 
 pub(super) fn choose(
     init: &Init,
-    asking: &Asking,
+    asking: Asking,
     found: &Found,
     catalog: &Catalog,
 ) -> Result<Vec<(App, Stage, Choice)>, Failure> {
@@ -27,7 +27,7 @@ pub(super) fn choose(
         if choices.iter().any(|(known, named, _)| *known == app && *named == stage) {
             continue;
         }
-        let Some(choice) = of_stage(*asking, found, catalog, &app, &stage)? else {
+        let Some(choice) = of_stage(asking, found, catalog, &app, &stage)? else {
             writeln!(
                 anstream::stdout(),
                 "{} {app}.{stage} gets no role; later: brokerctl init --role {app}.{stage}=ARN",
@@ -41,7 +41,7 @@ pub(super) fn choose(
             let Some(stage) = asking.line(&question, Stage::parse)? else { break };
             if choices.iter().any(|(known, named, _)| *known == app && *named == stage) {
                 anstream::eprintln!("{app}.{stage} has a role already");
-            } else if let Some(choice) = of_stage(*asking, found, catalog, &app, &stage)? {
+            } else if let Some(choice) = of_stage(asking, found, catalog, &app, &stage)? {
                 choices.push((app.clone(), stage, choice));
             }
         }
@@ -57,7 +57,7 @@ fn named(init: &Init, found: &Found, catalog: &Catalog) -> Result<Vec<(App, Stag
     let profiles = init.profiles.iter().map(|(app, stage, name)| {
         let known = ProfileName::parse(name).ok().filter(|name| catalog.profiles.contains_key(name));
         let offered = found.offer.candidates.iter().find(|candidate| candidate.name.as_str() == name);
-        let choice = known.map(Choice::Known).or_else(|| offered.cloned().map(Choice::Offered));
+        let choice = known.map(Choice::Known).or_else(|| offered.cloned().map(Box::new).map(Choice::Offered));
         let choice = choice.ok_or_else(|| Failure {
             kind: Kind::Usage,
             message: format!("there is no role named {name} in the catalog or ~/.aws/config"),
@@ -92,9 +92,9 @@ fn of_stage(
     let known = catalog.profiles.keys().map(|name| Choice::Known(name.clone()));
     let offered =
         found.offer.candidates.iter().filter(|candidate| !catalog.profiles.contains_key(&candidate.name));
-    let options: Vec<Choice> = known.chain(offered.cloned().map(Choice::Offered)).collect();
+    let options: Vec<Choice> = known.chain(offered.cloned().map(Box::new).map(Choice::Offered)).collect();
     let names: Vec<&ProfileName> = options.iter().filter_map(name_of).collect();
-    let likely = likely(app, stage, names.iter().copied());
+    let likely = likely(app, stage, &names);
     let default = likely.and_then(|likely| names.iter().position(|name| *name == likely));
     let mut lines: Vec<String> = options.iter().map(line_of).collect();
     lines.push("another role: its ARN".to_owned());

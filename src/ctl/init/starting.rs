@@ -15,14 +15,14 @@ use crate::edges::service_unit;
 const START: Duration = Duration::from_secs(20);
 
 /// Whether it runs afterwards.
-pub(super) fn start(asking: &Asking, left_out: bool) -> Result<bool, Failure> {
+pub(super) fn start(asking: Asking, left_out: bool) -> Result<bool, Failure> {
     let mut out = anstream::stdout();
     let runs = runs()?;
     if left_out {
         writeln!(out, "{} by --no-service", paint::note("left out:"))?;
         return Ok(runs);
     }
-    if install(*asking)? && self::runs()? {
+    if install(asking)? && self::runs()? {
         return Ok(true);
     }
     if runs {

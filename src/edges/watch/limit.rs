@@ -107,8 +107,8 @@ mod tests {
     fn a_watch_of_this_process_is_counted() {
         use notify::Watcher;
         let place = tempfile::tempdir().unwrap();
-        let mut watcher = notify::recommended_watcher(|_| {}).unwrap();
-        watcher.watch(place.path(), notify::RecursiveMode::NonRecursive).unwrap();
+        let mut own = notify::recommended_watcher(|_| {}).unwrap();
+        own.watch(place.path(), notify::RecursiveMode::NonRecursive).unwrap();
         let (instances, watches) = used(Path::new("/proc/self"));
         assert!(instances >= 1 && watches >= 1, "{instances} {watches}");
         assert_eq!(usage().len(), 2);
