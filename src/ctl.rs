@@ -25,6 +25,7 @@ mod pins;
 mod safeguard;
 mod secret;
 mod secret_pipe;
+mod service;
 mod status;
 mod terminal;
 mod tokens;
@@ -170,6 +171,9 @@ enum Command {
     Forget(keeping::Forget),
     /// Show who was given what, and who was refused and why
     Audit(audit::Audit),
+    /// Start brokerd at login, lead what a login starts to it, and show how it is doing
+    #[command(subcommand)]
+    Service(service::Service),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -209,6 +213,7 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Unlock => keeping::unlock(),
         Command::Forget(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Service(command) => command.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };
