@@ -49,10 +49,12 @@ impl Service {
 
     /// The text of the file in `environment.d` (`man 5 environment.d`).
     pub fn environment(&self) -> String {
-        let mut text = "# Written by brokerctl service install: what leads AWS tools to brokerd.\n".to_owned();
+        let mut text =
+            "# Written by brokerctl service install: what leads AWS tools to brokerd.\n".to_owned();
         for (name, value) in self.pointers() {
             // Others may have set it in a file that is read before this one.
-            let value = if name == NO_PROXY { format!("${{{NO_PROXY}:+${NO_PROXY},}}{value}") } else { value };
+            let value =
+                if name == NO_PROXY { format!("${{{NO_PROXY}:+${NO_PROXY},}}{value}") } else { value };
             text.push_str(&format!("{name}={value}\n"));
         }
         text
@@ -102,7 +104,9 @@ fn path(path: &Path) -> String {
 
 fn agent_socket(address: &SocketAddr) -> String {
     let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-    let entry = |key: &str, value: &str| format!("                <key>{key}</key>\n                <string>{value}</string>\n");
+    let entry = |key: &str, value: &str| {
+        format!("                <key>{key}</key>\n                <string>{value}</string>\n")
+    };
     format!(
         "            <dict>\n{}{}{}            </dict>",
         entry("SockNodeName", &address.ip().to_string()),
@@ -150,7 +154,10 @@ mod tests {
         service.variables.push(("XDG_CONFIG_HOME", "/x \"y\"".to_owned()));
         let unit = service.unit();
         assert!(unit.contains("\nExecStart=\"/home/a b/100%%/brokerd\"\n"), "{unit}");
-        assert!(unit.contains("[Service]\nEnvironment=\"XDG_CONFIG_HOME=/x \\\"y\\\"\"\nType=notify\n"), "{unit}");
+        assert!(
+            unit.contains("[Service]\nEnvironment=\"XDG_CONFIG_HOME=/x \\\"y\\\"\"\nType=notify\n"),
+            "{unit}"
+        );
         assert_eq!(addresses(&service.socket()), service.listen);
         assert!(service.socket().contains("ListenStream=%t/brokerd/control.sock"));
     }
@@ -173,7 +180,17 @@ mod tests {
     #[test]
     fn units_make_no_namespace() {
         // systemd.exec(5) and systemd.resource-control(5): each of these implies one for a user's manager.
-        for word in ["Private", "ProtectS", "ProtectH", "ProtectP", "ProtectK", "ReadOnly", "Bind", "Root", "DynamicUser"] {
+        for word in [
+            "Private",
+            "ProtectS",
+            "ProtectH",
+            "ProtectP",
+            "ProtectK",
+            "ReadOnly",
+            "Bind",
+            "Root",
+            "DynamicUser",
+        ] {
             let set = SERVICE.lines().find(|line| line.starts_with(word));
             assert_eq!(set, None);
         }

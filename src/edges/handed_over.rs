@@ -14,7 +14,9 @@ use tokio::net::{TcpListener, UnixListener};
 #[derive(Debug, thiserror::Error)]
 pub enum HandedOverError {
     /// Neither a TCP nor a Unix socket.
-    #[error("the service manager handed over descriptor {number}, which is neither a TCP nor a Unix stream socket: {source}")]
+    #[error(
+        "the service manager handed over descriptor {number}, which is neither a TCP nor a Unix stream socket: {source}"
+    )]
     Kind {
         /// Which of them, from 0.
         number: usize,
@@ -22,7 +24,9 @@ pub enum HandedOverError {
         source: io::Error,
     },
     /// A socket of a connection, as with `Accept=yes`.
-    #[error("the service manager handed over a socket ({what}) that does not listen: brokerd.socket must not have Accept=yes")]
+    #[error(
+        "the service manager handed over a socket ({what}) that does not listen: brokerd.socket must not have Accept=yes"
+    )]
     NotListening {
         /// Which.
         what: String,

@@ -8,9 +8,9 @@ use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 
+use crate::core::hardening::{Measure, MeasureKind};
 #[cfg(target_os = "linux")]
 use crate::core::hardening::{cgroup, forbids_swap, has_no_swap, is_filtered};
-use crate::core::hardening::{Measure, MeasureKind};
 
 /// Why brokerd does not start as this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +102,8 @@ fn no_new_privileges() -> Measure {
 #[cfg(target_os = "linux")]
 fn system_call_filter() -> Measure {
     let holds = fs::read_to_string("/proc/self/status").is_ok_and(|status| is_filtered(&status));
-    let detail = if holds { "by the service manager" } else { "only as a service: brokerctl service install" };
+    let detail =
+        if holds { "by the service manager" } else { "only as a service: brokerctl service install" };
     Measure { kind: MeasureKind::SystemCallFilter, holds, detail: detail.to_owned() }
 }
 
