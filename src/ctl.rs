@@ -31,6 +31,7 @@ mod prompt;
 mod safeguard;
 mod secret;
 mod secret_pipe;
+mod service;
 mod status;
 mod terminal;
 mod tokens;
@@ -194,6 +195,9 @@ enum Command {
     Init(init::Init),
     /// Find what keeps AWS tools here from getting the right credentials, and what mends it
     Doctor(doctor::Doctor),
+    /// Start brokerd at login, lead what a login starts to it, and show how it is doing
+    #[command(subcommand)]
+    Service(service::Service),
     /// Print where brokerd keeps its files
     Paths,
     /// End the daemon
@@ -249,6 +253,7 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Completions(completions) => completions.run(),
         Command::Init(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Service(command) => command.run(),
         Command::Paths => commands::paths(),
         Command::Stop => commands::stop(),
     };

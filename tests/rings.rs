@@ -16,6 +16,7 @@ const RINGS: [(&str, &[&str]); 5] = [
         &[
             "core",
             "ctl",
+            "edges::atomic_file",
             "edges::audit_files",
             "edges::aws_config_file",
             "edges::catalog_file",

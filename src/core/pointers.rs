@@ -44,6 +44,8 @@ pub const MISLEADING: [&str; 24] = [
     "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
 ];
 
+/// The list of what must not go through a proxy.
+pub const NO_PROXY: &str = "NO_PROXY";
 /// What must not go through a proxy.
 const DIRECT: [&str; 2] = ["127.0.0.1", "localhost"];
 
@@ -82,8 +84,8 @@ pub fn pointers(
 /// The lists for proxies. Where the one in small letters is set, most tools read no other.
 fn direct(variable: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
     let set = variable("no_proxy");
-    let upper = variable("NO_PROXY").or_else(|| set.clone()).unwrap_or_default();
-    std::iter::once(("NO_PROXY", no_proxy(&upper)))
+    let upper = variable(NO_PROXY).or_else(|| set.clone()).unwrap_or_default();
+    std::iter::once((NO_PROXY, no_proxy(&upper)))
         .chain(set.map(|list| ("no_proxy", no_proxy(&list))))
         .collect()
 }

@@ -16,7 +16,9 @@ use crate::core::fault::Faults;
 use crate::edges::aws_clock::AwsClock;
 use crate::edges::control_socket::ControlSocket;
 use crate::edges::directories::{Directories, DirectoryError};
+use crate::edges::handed_over::{self, HandedOver, HandedOverError};
 use crate::edges::keychain::ChoiceError;
+use crate::edges::self_test::{self, SelfTestError};
 use crate::edges::single::{LockError, Single};
 use crate::edges::sts::{SigningSettings, Sts};
 use crate::edges::{clock, harden, https, keychain, listen, supervisor, trace_log};
@@ -41,6 +43,9 @@ enum Command {
     /// A client of the demo
     #[command(hide = true)]
     DemoClient,
+    /// The child by which brokerd tries whether it can tell who asks
+    #[command(hide = true)]
+    SelfTestClient,
 }
 
 type MainError = Box<dyn std::error::Error>;
@@ -56,6 +61,9 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Demo(demo)) => crate::demo::show(&demo),
         Some(Command::DemoClient) => crate::demo::be_client(),
+        Some(Command::SelfTestClient) => {
+            std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map(|_| ()).map_err(MainError::from)
+        }
         None => harden::refuse_root()
             .map_err(MainError::from)
             .and_then(|()| if arguments.check { check() } else { serve() }),
@@ -78,6 +86,8 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     directory
         .or_else(|| error.downcast_ref::<BrokerError>().and_then(BrokerError::hint))
         .or_else(|| error.downcast_ref::<ChoiceError>().and_then(ChoiceError::hint))
+        .or_else(|| error.downcast_ref::<SelfTestError>().and_then(SelfTestError::hint))
+        .or_else(|| error.downcast_ref::<HandedOverError>().and_then(HandedOverError::hint))
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
@@ -104,26 +114,35 @@ fn check() -> Result<(), MainError> {
 fn serve() -> Result<(), MainError> {
     harden::shut_doors();
     trace_log::begin();
+    let handed = handed_over::take()?;
     let directories = Directories::from_environment()?;
     directories.make()?;
     let config = settings::read(&directories.config_file())?;
     // Two daemons of one user may have different runtime directories, and must not share the rest.
     let _locks = (Single::acquire(&directories.lock_file())?, state_lock(&directories)?);
+    let mut child = std::process::Command::new(std::env::current_exe()?);
+    child.arg("self-test-client").current_dir("/");
+    self_test::identify(child)?;
     let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
     let https = https::client(bundle.as_deref())?;
     let runtime = runtime()?;
     let ended = runtime.block_on(async move {
-        let endpoints = config
-            .listen
-            .iter()
-            .map(|address| listen::listen(*address))
-            .collect::<Result<Vec<TcpListener>, _>>()?;
+        let HandedOver { endpoints, control } = handed_over::check(handed, &directories.control_socket())?;
+        let endpoints = if endpoints.is_empty() {
+            let addresses = config.listen.iter();
+            addresses.map(|address| listen::listen(*address)).collect::<Result<Vec<TcpListener>, _>>()?
+        } else {
+            endpoints
+        };
         let remote = config
             .remote
             .iter()
             .map(|address| listen::listen(*address))
             .collect::<Result<Vec<TcpListener>, _>>()?;
-        let control = ControlSocket::bind(&directories.control_socket())?;
+        let control = match control {
+            Some(socket) => ControlSocket::handed_over(socket),
+            None => ControlSocket::bind(&directories.control_socket())?,
+        };
         let listeners = Listeners { endpoints, remote, control };
         let keychain = keychain::choose(config.keychain, &directories, clock::now()).await?;
         let settings = SigningSettings {
@@ -146,6 +165,7 @@ fn serve() -> Result<(), MainError> {
         let shown = format!("serving at {}", shown.join(" and "));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "{shown}");
         supervisor::ready(&shown);
+        tokio::spawn(beat());
         run(broker, listeners, reload, stop).await;
         tracing::info!("stopped");
         Ok(())
@@ -163,6 +183,15 @@ fn state_lock(directories: &Directories) -> Result<Option<Single>, LockError> {
             Ok(None)
         }
         lock => lock.map(Some),
+    }
+}
+
+/// Tells the service manager that the runtime is alive, as often as it wants to hear it; where it does not, nothing.
+async fn beat() {
+    let Some(pause) = supervisor::heartbeat() else { return };
+    loop {
+        tokio::time::sleep(pause).await;
+        supervisor::alive();
     }
 }
 

@@ -158,6 +158,7 @@ impl Broker {
         let shown = |title: &String| title.chars().filter(|c| !c.is_control()).take(200).collect();
         let failed: Vec<String> = failed.iter().take(MOST).map(shown).collect();
         tracing::info!(app = %decision.app, stage = %decision.stage, ?failed, "safeguards blocked a deployment");
+        self.notify_blocked(&decision.app, &decision.stage, &failed);
         self.audit.write(Record::blocked(clock::now(), asking.caller.clone(), decision, &failed));
     }
 

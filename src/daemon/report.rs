@@ -16,7 +16,7 @@ use crate::core::refusal::Refusal;
 use crate::core::serverless::Inputs;
 use crate::core::serverless::inclusion::is_program;
 use crate::core::stage::Cli;
-use crate::edges::{clock, project_file, repository, trust};
+use crate::edges::{clock, harden, project_file, repository, trust};
 
 use super::Broker;
 use super::callers::{Asking, Question};
@@ -57,6 +57,7 @@ impl Broker {
                 requests: self.tokenless.requests(),
                 clients: self.tokenless.clients(),
             },
+            hardening: harden::measures(),
             catalog: CatalogStatus {
                 path: self.catalogs.path().to_owned(),
                 profiles: catalog.as_ref().map_or(0, |catalog| catalog.profiles.len()),
@@ -80,6 +81,7 @@ impl Broker {
             troubles: surface
                 .troubles()
                 .into_iter()
+                .chain(surface.other_addresses(&self.config.listen))
                 .chain(self.discovery.faults())
                 .chain(self.permissions.fault())
                 .chain(self.callers.trouble())

@@ -1,5 +1,6 @@
 //! The daemon at work: its servers, its watch, its end.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +76,22 @@ impl Surface {
         troubles
     }
 
+    /// That the service manager listens elsewhere than `config.toml` says.
+    pub(super) fn other_addresses(&self, listen: &[SocketAddr]) -> Option<String> {
+        let own: Vec<SocketAddr> =
+            self.sockets.iter().filter(|socket| !socket.remote).map(|socket| socket.address).collect();
+        is_elsewhere(&own, listen).then(|| {
+            let words = |addresses: &[SocketAddr]| {
+                addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+            };
+            format!(
+                "the service manager listens at {}, and config.toml says {}: brokerctl service install",
+                words(&own),
+                words(listen)
+            )
+        })
+    }
+
     /// A connection could not be accepted.
     pub(super) fn not_accepted(&self, error: &std::io::Error) {
         let mut last = self.not_accepted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,6 +119,12 @@ impl Surface {
     pub(super) fn set_troubles(&self, troubles: Vec<String>) {
         *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
     }
+}
+
+/// Whether two lists name different addresses; port 0 is any.
+fn is_elsewhere(own: &[SocketAddr], listen: &[SocketAddr]) -> bool {
+    let same = |a: &SocketAddr, b: &SocketAddr| a.ip() == b.ip() && (a.port() == b.port() || b.port() == 0);
+    own.len() != listen.len() || !listen.iter().all(|named| own.iter().any(|found| same(found, named)))
 }
 
 /// Serves until `stop` is cancelled, then drains. `reload` makes it look at its files anew.

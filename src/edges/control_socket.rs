@@ -15,11 +15,11 @@ pub struct ControlSocketError {
     source: io::Error,
 }
 
-/// The listening socket; its file is removed with it.
+/// The listening socket; its file is removed with it, unless it is the service manager's.
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: UnixListener,
-    path: PathBuf,
+    own_file: Option<PathBuf>,
 }
 
 impl ControlSocket {
@@ -32,7 +32,12 @@ impl ControlSocket {
         }
         let listener = UnixListener::bind(path).map_err(failed)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, own_file: Some(path.to_owned()) })
+    }
+
+    /// One that the service manager made: its file stays, for the daemon that comes after this one.
+    pub fn handed_over(listener: UnixListener) -> Self {
+        Self { listener, own_file: None }
     }
 
     /// The next connection.
@@ -43,7 +48,9 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if let Some(path) = &self.own_file {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

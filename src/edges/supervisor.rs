@@ -1,5 +1,7 @@
 //! Words to the service manager that started us (`man 3 sd_notify`); nothing where there is none.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 
 /// The daemon answers requests.
@@ -18,6 +20,16 @@ pub fn reloading() {
 /// The daemon is on its way out.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
+}
+
+/// How often the service manager wants to hear that the daemon is alive, if at all: half of what it waits for.
+pub fn heartbeat() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|patience| patience / 2).filter(|pause| !pause.is_zero())
+}
+
+/// The daemon is alive. To be said by what serves, so that it is true.
+pub fn alive() {
+    tell(&[NotifyState::Watchdog]);
 }
 
 fn tell(states: &[NotifyState<'_>]) {

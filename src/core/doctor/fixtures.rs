@@ -13,6 +13,7 @@ pub(super) fn status() -> Status {
         now: Timestamp(1000),
         endpoints: vec!["http://127.0.0.1:9254/".into()],
         sockets: Vec::new(),
+        hardening: Vec::new(),
         imds_v1: ImdsV1 { enabled: false, requests: 0, clients: Vec::new() },
         catalog: CatalogStatus { path: "/c.toml".into(), profiles: 1, applications: 1, faults: Vec::new() },
         keychain: KeychainStatus {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ApprovalOverview, Explanation, LoginStatus, PinStatus};
 use crate::core::decision::Matched;
 use crate::core::fault::Fault;
+use crate::core::hardening::Measure;
 use crate::core::keychain::Keychain;
 use crate::core::locked::Lock;
 use crate::core::moment::Timestamp;
@@ -29,6 +30,9 @@ pub struct Status {
     /// The sockets behind them, and those that others can reach.
     #[serde(default)]
     pub sockets: Vec<EndpointSocket>,
+    /// What the daemon has shut behind itself, and what it could not.
+    #[serde(default)]
+    pub hardening: Vec<Measure>,
     /// Whether IMDSv1 is switched on, and how often it was used.
     pub imds_v1: ImdsV1,
     /// The catalog.
