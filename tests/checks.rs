@@ -69,8 +69,11 @@ fn a_service_is_checked_without_a_daemon_and_with_one() {
     let annotations = stdout(&check(&["--no-package", "--github"]));
     assert!(annotations.starts_with("::error file="), "{annotations}");
     assert!(annotations.contains(",line=9,col=14,title=Runtimes that we patch::Runtime of function report"));
-    // What needs the package asks for a CLI, and there is none.
-    let packaged = check(&[]);
+    // What needs the package runs the project's own programs, which nobody said yes to; and there is no CLI.
+    let untrusted = check(&[]);
+    assert_eq!(untrusted.status.code(), Some(1));
+    assert!(stderr(&untrusted).contains("hint: --trust if it is yours"), "{}", stderr(&untrusted));
+    let packaged = check(&["--trust"]);
     assert_eq!(packaged.status.code(), Some(1));
     assert!(stderr(&packaged).contains("no Serverless CLI"), "{}", stderr(&packaged));
     let elsewhere = check(&["--package", project.as_str()]);

@@ -4,17 +4,17 @@
  * Makes the CLI's own AWS calls sign with the profile's session, whatever else it would have found.
  *
  * @param {object} provider the CLI's AWS provider
- * @param {import('./broker').Broker} broker
+ * @param {() => Promise<object>} given the session's credentials, with its profile
  * @returns {boolean} false for a CLI whose credentials cannot be led (Serverless 4 makes its own before plugins load)
  */
-function provide(provider, broker) {
+function provide(provider, given) {
   // osls 3 has both SDKs.
   const isVersion3 = typeof provider.getAwsSdkV3CredentialsProvider === 'function';
-  if (isVersion3) leadVersion3(provider, broker);
+  if (isVersion3) leadVersion3(provider, given);
   const sdk = version2Of(provider);
   // Set whole, it is what `getCredentials` returns, and no environment or profile is looked at. S3 takes version 4 everywhere, and
   // nothing else for objects that KMS encrypts.
-  if (sdk) provider.cachedCredentials = { credentials: version2(sdk, broker), signatureVersion: 'v4' };
+  if (sdk) provider.cachedCredentials = { credentials: version2(sdk, given), signatureVersion: 'v4' };
   return isVersion3 || Boolean(sdk);
 }
 
@@ -30,14 +30,18 @@ function version2Of(provider) {
 
 // The AWS SDK 3 asks a function, and asks it again before `expiration`. A profile that is named in the call is somebody's
 // deliberate other account.
-function leadVersion3(provider, broker) {
+function leadVersion3(provider, given) {
   const own = provider.getAwsSdkV3CredentialsProvider.bind(provider);
   provider.getAwsSdkV3CredentialsProvider = (options = {}) =>
-    options.profile ? own(options) : () => broker.credentials();
+    options.profile ? own(options) : async () => identity(await given());
+}
+
+function identity({ accessKeyId, secretAccessKey, sessionToken, expiration }) {
+  return { accessKeyId, secretAccessKey, sessionToken, expiration };
 }
 
 // The AWS SDK 2 asks an object for `get`, which calls `refresh` once `expireTime` is near.
-function version2(sdk, broker) {
+function version2(sdk, given) {
   class BrokerCredentials extends sdk.Credentials {
     constructor() {
       super({ accessKeyId: '', secretAccessKey: '' });
@@ -45,15 +49,15 @@ function version2(sdk, broker) {
     }
 
     refresh(callback) {
-      Promise.all([broker.credentials(), broker.welcome()]).then(
-        ([given, { profile }]) => {
-          // The CLI shows it beside its errors.
-          this.profile = `brokerd: ${profile}`;
-          this.accessKeyId = given.accessKeyId;
-          this.secretAccessKey = given.secretAccessKey;
-          this.sessionToken = given.sessionToken;
-          this.expireTime = given.expiration;
+      given().then(
+        (session) => {
+          this.accessKeyId = session.accessKeyId;
+          this.secretAccessKey = session.secretAccessKey;
+          this.sessionToken = session.sessionToken;
+          this.expireTime = session.expiration;
           this.expired = false;
+          // The CLI shows it beside its errors.
+          this.profile = `brokerd: ${session.profile}`;
           callback();
         },
         (error) => callback(error)

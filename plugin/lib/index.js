@@ -63,11 +63,11 @@ class Brokerd {
       const aside = setAside(process.env, this.service.stage);
       if (profile) aside.push('provider.profile');
       if (aside.length) this.log.notice(`brokerd: set aside for the deployment profile: ${aside.join(', ')}`);
-      if (!provide(this.service.provider, this.broker)) {
+      if (!provide(this.service.provider, () => this.given())) {
         this.log.warning('brokerd: this CLI takes credentials from its own chain; brokerctl env leads that to brokerd');
       }
-      // It hands the credentials to the function without waiting for them.
-      if (this.service.command === 'invoke local') await this.fillProvided();
+      // What a person must do first is said before minutes of packaging.
+      if (this.service.isOnAws) await this.obtain();
     });
   }
 
@@ -89,11 +89,21 @@ class Brokerd {
     return !this.isWithout;
   }
 
-  async fillProvided() {
+  /** Has the credentials at hand: `invoke local` of the AWS SDK 2 reads them off its object without waiting. */
+  async obtain() {
+    await this.broker.credentials();
     const { cachedCredentials } = this.service.provider;
     if (!cachedCredentials) return;
     await new Promise((resolve, reject) => {
       cachedCredentials.credentials.get((error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** What signs: for other plugins too, whose errors the CLI prints. */
+  given() {
+    return this.saying(async () => {
+      const [credentials, { profile }] = await Promise.all([this.broker.credentials(), this.broker.welcome()]);
+      return { ...credentials, profile };
     });
   }
 

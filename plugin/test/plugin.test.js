@@ -61,7 +61,7 @@ test('the app of custom.brokerd and of the command line', async () => {
 test('credentials of the AWS SDK 2 are renewed before they end', async () => {
   let turn = 0;
   const daemon = await new StandIn({ 'plugin-credentials': () => credentials(`AKIA${(turn += 1)}`, turn === 1 ? 10 : 3600) }).listen();
-  const { serverless } = await started(daemon);
+  const { serverless } = await started(daemon, { command: 'package' });
   const given = serverless.getProvider().cachedCredentials.credentials;
   await get(given);
   assert.strictEqual(given.accessKeyId, 'AKIA1');
@@ -79,7 +79,7 @@ test('credentials of the AWS SDK 3 say when they end, and are asked for once by 
   const provider = serverless.getProvider();
   const ask = provider.getAwsSdkV3CredentialsProvider();
   const [first, second] = await Promise.all([ask(), ask()]);
-  assert.strictEqual(first, second);
+  assert.deepStrictEqual(first, second);
   assert.deepStrictEqual([first.accessKeyId, first.sessionToken], ['AKIA1', 'marked-token']);
   assert.ok(first.expiration - Date.now() > 3500 * 1000);
   assert.deepStrictEqual(await provider.getAwsSdkV3CredentialsProvider({ profile: 'other' })(), { own: true });
@@ -109,6 +109,15 @@ test('keys of the environment are set aside, and said', async () => {
   delete process.env.AWS_PROD_PROFILE;
   const error = await rejected(started(daemon, {}, { 'aws-profile': 'other' }));
   assert.match(error.message, /--aws-profile other asks for other credentials/);
+  await daemon.close();
+});
+
+test('what a person must do first stops a command before it packages', async () => {
+  const wanted = { reply: 'failed', message: 'prod waits for approval', hint: 'brokerctl approve', needs_person: true };
+  const daemon = await new StandIn({ 'plugin-credentials': wanted }).listen();
+  const error = await rejected(started(daemon));
+  assert.strictEqual(error.message, 'brokerd: prod waits for approval\nhint: brokerctl approve');
+  assert.strictEqual(error.code, 'BROKERD_NEEDS_PERSON');
   await daemon.close();
 });
 
@@ -163,7 +172,7 @@ test('a secret is a reference, a value, or left to the fallback', async () => {
     },
   };
   const daemon = await new StandIn(answers).listen();
-  const { plugin } = await started(daemon);
+  const { plugin } = await started(daemon, { command: 'package' });
   const resolve = (address) => plugin.configurationVariablesSources.secrets.resolve({ address });
   assert.deepStrictEqual(await resolve('REF'), { value: '{{resolve:secretsmanager:ref:SecretString}}' });
   assert.strictEqual(plugin.secrets.warning(true), null);

@@ -28,7 +28,7 @@ class StandIn {
     this.directory = path.join(this.runtime, 'brokerd');
     fs.mkdirSync(this.directory, { mode: 0o700 });
     this.socket = path.join(this.directory, 'control.sock');
-    this.answers = { 'plugin-hello': WELCOME, ...answers };
+    this.answers = { 'plugin-hello': WELCOME, 'plugin-credentials': () => credentials('AKIA0'), ...answers };
     this.asked = [];
     process.env.XDG_RUNTIME_DIR = this.runtime;
   }
@@ -45,6 +45,8 @@ class StandIn {
         stream.end(this.line(typeof answer === 'function' ? answer(body) : answer));
       });
     });
+    // A test that fails must not keep its process.
+    this.server.unref();
     return new Promise((resolve) => this.server.listen(this.socket, () => resolve(this)));
   }
 

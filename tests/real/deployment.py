@@ -92,6 +92,8 @@ class Deployment:
         place.write(self.directory / "till.js", FUNCTION)
         self._package = clis / CLIS[cli]
         self.link(self._package.name, self._package)
+        place.directory(f"home/{service}/node_modules/.bin")
+        self.link(".bin/sls", f"../{self._package.name}/bin/serverless.js")
         shutil.copy(broker.programs.clients / "aws_endpoint.js", self.directory / "aws_endpoint.js")
         self.write()
 

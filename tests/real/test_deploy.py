@@ -12,7 +12,6 @@ from deployment import CLIS, DATABASE, DEV, GUARDED, MARK, PROD, Deployment, ins
 CHANGES = {"CreateStack", "UpdateStack", "CreateChangeSet", "ExecuteChangeSet"}
 cli = pytest.mark.parametrize("cli", CLIS)
 one_cli = pytest.mark.parametrize("cli", ["osls@4"])
-both_sdks = pytest.mark.parametrize("cli", ["serverless@3", "osls@4"])
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +57,7 @@ def kept(till, broker, desktop, place):
 
 
 @cli
-def test_a_plain_deploy_has_the_role_the_secrets_and_the_safeguards_of_its_stage(kept, cli, broker):
+def test_a_plain_deploy_has_the_role_the_secrets_and_the_safeguards_of_its_stage(kept, cli, broker, sts):
     # Left over from earlier, and nobody's here.
     old = {"AWS_ACCESS_KEY_ID": "AKIAOLDOLDOLDOLDOLD1", "AWS_SECRET_ACCESS_KEY": "old", "AWS_DEV_PROFILE": "work"}
     done = kept.run("deploy", "--stage", "dev", **old)
@@ -77,12 +76,13 @@ def test_a_plain_deploy_has_the_role_the_secrets_and_the_safeguards_of_its_stage
     assert artifacts.stat().st_mode & 0o777 == 0o700
     assert not [path for path in artifacts.rglob("*") if MARK in path.read_bytes().decode("latin-1")]
 
+    # Each session is over before the deploy is, and renewed.
+    sts.life = 4
     done = kept.run("deploy", "--stage=prod")
-    assert kept.roles(done) == {PROD.name}
+    assert kept.roles(done) == {PROD.name} and len(done.keys) > 1
     assert kept.function("sell", "prod", PROD)["Environment"]["Variables"]["KEY"] == "none"
     assert kept.roles(kept.run("info", "-s", "prod")) == {PROD.name}
-    with_plugin = [record for record in broker.audit() if "plugin" in json.dumps(record)]
-    assert with_plugin, "the audit log says the way"
+    assert "plugin" in {record.get("way") for record in broker.audit()}
 
 
 @cli
@@ -114,16 +114,6 @@ def test_without_the_plugin_a_deploy_has_the_credentials_of_its_stage(till, cli,
 def test_a_profile_that_wants_the_plugin_deploys_with_it(allowed, cli):
     allowed.write(key="none", database="none")
     assert allowed.roles(allowed.run("deploy", "--stage", "guarded")) == {GUARDED.name}
-    assert allowed.roles(allowed.run("remove", "--stage", "guarded")) == {GUARDED.name}
-
-
-@both_sdks
-def test_a_session_that_ends_meanwhile_is_renewed(allowed, cli, sts):
-    # Each is over before the deploy is.
-    sts.life = 4
-    done = allowed.run("deploy", "--stage", "prod", code=0)
-    assert allowed.roles(done) == {PROD.name}
-    assert len(done.keys) > 1
 
 
 @one_cli
@@ -156,7 +146,8 @@ def test_a_project_may_go_on_without_brokerd_and_says_so(till, cli):
     text = (till.directory / "serverless.yml").read_text()
     till.place.write(till.directory / "serverless.yml", text.replace("{app: till}", "{app: till, optional: true}"))
     own = {"AWS_ACCESS_KEY_ID": "AKIAOWNOWNOWNOWNOWN1", "AWS_SECRET_ACCESS_KEY": "own"}
-    done = till.run("deploy", "--stage", "prod", **own)
+    # There is no stack, but who asks for it is to be seen.
+    done = till.run("info", "--stage", "prod", code=1, **own)
     assert done.keys == {"AKIAOWNOWNOWNOWNOWN1"}
     assert done.said.count("goes on with the CLI's own credentials") == 1
 

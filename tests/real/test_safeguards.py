@@ -59,7 +59,7 @@ def test_a_real_cli_packages_without_credentials(original, broker, place):
         place.person.own(path)
     search = f"{original}/node_modules/.bin:{os.environ['PATH']}"
     env = broker.client_environment(PATH=search, AWS_SECRET_ACCESS_KEY="marked")
-    done = broker.ctl("check", "--catalog", catalog, "--json", cwd=project, env=env, code=1)
+    done = broker.ctl("check", "--trust", "--catalog", catalog, "--json", cwd=project, env=env, code=1)
     report = json.loads(done.stdout)
     verdicts = {entry["policy"]: entry["verdict"] for entry in report["entries"]}
     assert verdicts == {"no-secret-env-vars": "failed", "framework-version": "passed", "javascript": "passed"}

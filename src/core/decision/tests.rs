@@ -7,6 +7,7 @@ use super::*;
 use crate::core::caller::ProcessId;
 use crate::core::moment::Timestamp;
 use crate::core::pins::{Pin, PinList, PinPlace};
+use crate::core::plugin_report::{Framework, PluginReport};
 use crate::core::serverless_cli::Invocation;
 
 const CATALOG: &str = r#"
@@ -107,6 +108,10 @@ fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 impl Case {
     fn outcome(&self) -> Outcome {
+        self.reported(None)
+    }
+
+    fn reported(&self, reported: Option<&PluginReport>) -> Outcome {
         let config = Path::new(CONFIG);
         let catalog = Catalog::parse(Path::new("catalog.toml"), CATALOG).unwrap();
         let document = Document::parse(config, self.file.as_bytes());
@@ -141,7 +146,7 @@ impl Case {
             environment: environment.as_ref(),
             pins: PinInquiry { list: &self.pins(), ..NO_PINS },
             asked: asked.as_ref(),
-            reported: None,
+            reported,
         };
         decide(&inquiry, Ok(&catalog))
     }
@@ -224,6 +229,60 @@ fn a_matched_stage_replaces_the_default_completely() {
     let decision = Case { file: "app: shop\nprovider: {stage: prod}\n", ..PLAIN }.outcome().result.unwrap();
     assert!(decision.profile.safeguards.is_empty(), "the default profile's safeguards do not mix in");
     assert_eq!(decision.region, None, "nor its region");
+}
+
+#[test]
+fn what_a_plugin_reports_fills_gaps_and_contradicts_nothing() {
+    for (file, app, stage, expected) in [
+        ("app: shop\n", Some("shop"), "dev", "shop.dev dev default"),
+        ("app: shop\n", None, "dev", "shop.dev dev default"),
+        ("app: shop\nservice: s\nprovider: {stage: prod}\n", Some("shop"), "prod", "shop.prod live exact"),
+        ("app: shop\nprovider: {stage: \"${ssm:/x}\"}\n", Some("shop"), "prod", "shop.prod live exact"),
+        ("app: \"${ssm:/x}\"\n", Some("shop"), "dev", "shop.dev dev default"),
+        (
+            "app: shop\nprovider: {stage: prod}\n",
+            Some("shop"),
+            "dev",
+            "osls 4.3.1 works on stage \"dev\" of /home/ann/shop/serverless.yml, and brokerd reads \"prod\"",
+        ),
+        (
+            "app: shop\nservice: other\n",
+            Some("shop"),
+            "dev",
+            "osls 4.3.1 works on service \"s\" of /home/ann/shop/serverless.yml, and brokerd reads \"other\"",
+        ),
+        (
+            "app: shop\n",
+            Some("bank"),
+            "dev",
+            "osls 4.3.1 works on app \"bank\" of /home/ann/shop/serverless.yml, and brokerd reads \"shop\"",
+        ),
+    ] {
+        let report = PluginReport {
+            org: None,
+            app: app.map(str::to_owned),
+            service: "s".into(),
+            stage: stage.into(),
+            region: "eu-west-3".into(),
+            command: "deploy".into(),
+            config: None,
+            framework: Framework { name: "osls".into(), version: "4.3.1".into() },
+            plugin_version: String::new(),
+        };
+        let case = Case { file, cli: Some(&[]), ..PLAIN };
+        let outcome = case.reported(Some(&report));
+        match outcome.result {
+            Ok(decision) => {
+                let said = format!("{} {} {}", decision.role_name(), decision.profile.name, decision.matched);
+                assert_eq!(said, expected, "{file}");
+                assert_eq!(decision.region.as_ref().map(Region::as_str), Some("eu-west-3"));
+            }
+            Err(refusal) => assert_eq!(refusal.to_string(), expected, "{file}"),
+        }
+    }
+    // Another application than the allowed one is none of a report's to tell.
+    let unknown = Case { file: "app: \"${ssm:/x}\"\n", cli: Some(&[]), ..PLAIN };
+    assert!(unknown.verdict().starts_with("the application of"), "{}", unknown.verdict());
 }
 
 #[test]
@@ -497,6 +556,7 @@ fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
             pins: NO_PINS,
             reported: None,
             asked: None,
+            reported: None,
         };
         decide(&inquiry, Ok(&catalog))
             .result

@@ -18,6 +18,16 @@ default_profile = "prod"
 stages = { dev = "dev" }
 "#;
 
+#[test]
+fn a_deployment_without_the_plugin_is_looser() {
+    let with = edited(&[("protected = true", "protected = true\ndeploy = \"plugin\"")]);
+    let guarded = kept(&[&with, &catalog(BEFORE)]);
+    let said: Vec<String> =
+        guarded.loosenings(&catalog(BEFORE)).into_iter().flat_map(|loosening| loosening.what).collect();
+    assert_eq!(said, ["profile prod: it may be deployed without the plugin"]);
+    assert!(kept(&[&catalog(BEFORE), &with]).loosenings(&with).is_empty());
+}
+
 fn catalog(text: &str) -> Catalog {
     Catalog::parse(Path::new("c.toml"), text).unwrap()
 }

@@ -78,7 +78,7 @@ const FULL: &str = r#"
 description = "Everything"
 protected = { approve = "mfa", for = "15m" }
 short = true
-deploy = "cfn"
+deploy = "plugin"
 [profiles.full.access_role]
 role_arn = "arn:aws-us-gov:iam::111111111111:role/team/deploy"
 source = "env"
