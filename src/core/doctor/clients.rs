@@ -72,3 +72,5 @@ pub(super) const STOPPED_BY_DEFAULT: &[&str] = &["osls 4"];
 pub(super) const ROLE_NAME: &[&str] = &["JavaScript SDK 3", "Java", "newer SDKs"];
 /// Those that take the region from their settings alone.
 pub(super) const NO_REGION: &[&str] = &["AWS CLI 1", "boto3"];
+/// Those that put no slash between the endpoint and the path.
+pub(super) const NEED_SLASH: &[&str] = &["AWS CLI 2 before 2.28.3"];

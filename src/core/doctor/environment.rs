@@ -17,6 +17,7 @@ pub static AREA: Area = Area {
         &DISABLED,
         &DISABLED_BY_FALSE,
         &ENDPOINT,
+        &NO_SLASH,
         &OTHER_NAMES,
         &ROLE_NAME,
         &PROXY,
@@ -103,6 +104,14 @@ topic!(
     "eval \"$(brokerctl env)\""
 );
 topic!(
+    NO_SLASH,
+    "env-endpoint-without-slash",
+    Note,
+    "the endpoint is set without a slash at its end",
+    "versions of the AWS CLI 2 before 2.28.3 put none between it and the path, and fail",
+    "eval \"$(brokerctl env)\""
+);
+topic!(
     OTHER_NAMES,
     "env-other-endpoints",
     Note,
@@ -173,6 +182,13 @@ pub fn judge(surroundings: &Surroundings<'_>, stage: Option<&str>, profiles: &[S
             )
             .affecting(clients::ROLE_NAME)
             .with_fix("unset AWS_EC2_INSTANCE_PROFILE_NAME"),
+        );
+    }
+    if variable(ENDPOINT_NAMES[0]).is_some_and(|url| !url.ends_with('/')) {
+        found.push(
+            Finding::of(&NO_SLASH, format!("{} has no slash at its end", ENDPOINT_NAMES[0]))
+                .affecting(clients::NEED_SLASH)
+                .with_fix(EVALUATE),
         );
     }
     found.extend(other_endpoints(surroundings.endpoints, &variable));
@@ -327,6 +343,13 @@ mod tests {
                 "env-endpoint",
                 Level::Problem,
                 "Terraform",
+            ),
+            (
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                "http://127.0.0.1:9254",
+                "env-endpoint-without-slash",
+                Level::Note,
+                "AWS CLI 2 before 2.28.3",
             ),
             ("AWS_METADATA_ENDPOINT", "", "env-other-endpoints", Level::Note, "GDAL"),
             ("AWS_EC2_INSTANCE_PROFILE_NAME", "x", "env-role-name", Level::Warning, "JavaScript SDK 3"),

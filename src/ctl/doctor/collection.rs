@@ -1,6 +1,5 @@
 //! Looking at everything once, and letting the checks judge it.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -167,7 +166,6 @@ fn of_surroundings(
 
 /// Reads a file as the daemon does: what others can write is refused.
 fn read_file<T>(path: &Path, parse: fn(&Path, &str) -> Result<T, Faults>) -> Reading<T> {
-    // A file that is gone while it is looked at is absent.
     let file = match CatalogFile::read(path) {
         Ok(file) => file,
         Err(error @ CatalogFileError::Untrusted { .. }) => {
@@ -175,7 +173,7 @@ fn read_file<T>(path: &Path, parse: fn(&Path, &str) -> Result<T, Faults>) -> Rea
         }
         Err(error) => return Reading::Unreadable(error.to_string(), None),
     };
-    if !file.exists() && !fs::exists(path).unwrap_or(false) {
+    if !file.exists() {
         return Reading::Absent;
     }
     match parse(path, file.text()) {
