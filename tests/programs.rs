@@ -49,6 +49,14 @@ fn without_a_daemon_the_exit_code_is_3_and_the_hint_says_what_to_type() {
     assert_eq!(home.ctl(&["status", "--wait", "10ms"]).status.code(), Some(2), "no such unit of time");
     assert_eq!(home.ctl(&["why", "--last", "--pid", "1"]).status.code(), Some(2));
     assert_eq!(home.ctl(&["paths"]).status.code(), Some(0));
+    // A shell asks these before each line, and must be able to go on.
+    for arguments in [&["prompt"][..], &["prompt", "--shell", "bash"]] {
+        let output = home.ctl(arguments);
+        assert!(
+            output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(),
+            "{output:?}"
+        );
+    }
 }
 
 #[test]

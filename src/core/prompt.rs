@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::duration::format_duration;
+use super::name::{App, ProfileName, Stage};
 use super::nearest::did_you_mean;
 use super::protocol::{PromptFlag, PromptState};
 
@@ -161,9 +162,9 @@ impl Field {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let has = |flag| state.flags.contains(&flag);
         match self {
-            Self::App => text(state.app.as_ref().map(|app| app.as_str())),
-            Self::Stage => text(state.stage.as_ref().map(|stage| stage.as_str())),
-            Self::Profile => text(state.profile.as_ref().map(|profile| profile.as_str())),
+            Self::App => text(state.app.as_ref().map(App::as_str)),
+            Self::Stage => text(state.stage.as_ref().map(Stage::as_str)),
+            Self::Profile => text(state.profile.as_ref().map(ProfileName::as_str)),
             Self::Account => text(state.account.as_deref()),
             Self::Protected => text(has(PromptFlag::Protected).then_some("!")),
             Self::Remaining => state.expires.map(|_| brief(left(state))).unwrap_or_default(),

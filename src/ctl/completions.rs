@@ -118,9 +118,9 @@ fn applications(names: &KnownNames) -> Vec<CompletionCandidate> {
 /// Those of the application that the line names, else of the one here, else all.
 fn stages(names: &KnownNames) -> Vec<CompletionCandidate> {
     let words = words();
-    let named = names.applications.iter().find(|app| words.iter().any(|word| word == app.name.as_str()));
+    let on_line = names.applications.iter().find(|app| words.iter().any(|word| word == app.name.as_str()));
     let here = || names.applications.iter().find(|app| Some(&app.name) == names.here.as_ref());
-    let of = named.or_else(here).map_or(names.applications.as_slice(), std::slice::from_ref);
+    let of = on_line.or_else(here).map_or(names.applications.as_slice(), std::slice::from_ref);
     let mut found: Vec<CompletionCandidate> = Vec::new();
     for (stage, profile) in of.iter().flat_map(|app| &app.stages) {
         if found.iter().all(|known| known.get_value() != stage.as_str()) {
@@ -141,8 +141,8 @@ fn secrets(names: &KnownNames) -> Vec<CompletionCandidate> {
         let is_other_word = |word: &OsString| word == name || word == format!("--profile={name}").as_str();
         words.iter().any(is_other_word)
     };
-    let named = names.profiles.iter().find(|known| is_named(known.name.as_str()));
-    let of = named.map_or(names.profiles.as_slice(), std::slice::from_ref);
+    let on_line = names.profiles.iter().find(|known| is_named(known.name.as_str()));
+    let of = on_line.map_or(names.profiles.as_slice(), std::slice::from_ref);
     let mut found: Vec<CompletionCandidate> = Vec::new();
     for known in of {
         for secret in &known.secrets {

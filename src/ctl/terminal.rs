@@ -14,23 +14,13 @@ impl Keys {
         Self::take_with(|_| ())
     }
 
-    /// The same for [`Self::next`].
+    /// The same for [`key`].
     pub(super) fn take_at_intervals() -> io::Result<Self> {
         Self::take_with(|during| {
             during.special_codes[SpecialCodeIndex::VMIN] = 0;
             // In tenths of a second.
             during.special_codes[SpecialCodeIndex::VTIME] = 2;
         })
-    }
-
-    /// The key that is pressed within a fifth of a second.
-    pub(super) fn next(&self) -> io::Result<Option<u8>> {
-        let mut key = [0];
-        match rustix::io::read(io::stdin(), &mut key) {
-            Ok(read) => Ok((read > 0).then_some(key[0])),
-            Err(rustix::io::Errno::INTR) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn take_with(settings: impl FnOnce(&mut Termios)) -> io::Result<Self> {
@@ -47,6 +37,16 @@ impl Drop for Keys {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
         let _ = io::stderr().write_all(b"\x1b[?25h");
+    }
+}
+
+/// The key that is pressed within a fifth of a second, while the keyboard is taken at intervals.
+pub(super) fn key() -> io::Result<Option<u8>> {
+    let mut key = [0];
+    match rustix::io::read(io::stdin(), &mut key) {
+        Ok(read) => Ok((read > 0).then_some(key[0])),
+        Err(rustix::io::Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::termios::tcgetwinsize;
 use super::commands::unexpected;
 use super::failure::{Failure, Kind};
 use super::terminal::Keys;
-use super::{client, paint, status as show};
+use super::{client, paint, status as show, terminal};
 use crate::core::duration::{format_duration, parse_duration};
 use crate::core::protocol::{Reply, Request, Status};
 use crate::edges::surroundings::shadows_of;
@@ -34,7 +34,7 @@ pub(super) fn watch(interval: Duration) -> Result<(), Failure> {
         let hint = Some("brokerctl status, and for programs brokerctl status --json".to_owned());
         return Err(Failure { kind: Kind::Usage, message: format!("--watch: {what}"), hint });
     }
-    let keys = Keys::take_at_intervals()?;
+    let _keys = Keys::take_at_intervals()?;
     let mut screen = Screen::begin(interval)?;
     let mut known = None;
     loop {
@@ -42,7 +42,7 @@ pub(super) fn watch(interval: Duration) -> Result<(), Failure> {
         let asked = Instant::now();
         screen.draw(&text)?;
         while asked.elapsed() < interval {
-            match keys.next()? {
+            match terminal::key()? {
                 Some(key) if ENDS.contains(&key) => return Ok(()),
                 // Any other key looks again at once.
                 Some(_) => break,

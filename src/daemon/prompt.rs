@@ -74,10 +74,9 @@ impl Broker {
             Err(_) => flags.push(PromptFlag::Refused),
         }
         match self.sessions.state(self.request(decision)).failing {
-            None => {}
+            None | Some((IssueError::Locked { .. }, _)) => {}
             Some((IssueError::NeedsMfa { .. }, _)) => flags.push(PromptFlag::Mfa),
             Some((error, _)) if error.needs_login() => flags.push(PromptFlag::Login),
-            Some((IssueError::Locked { .. }, _)) => {}
             Some(_) => flags.push(PromptFlag::Failing),
         }
         if decision.matched == Matched::Default {

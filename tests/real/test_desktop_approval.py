@@ -241,3 +241,52 @@ def test_a_code_that_is_wanted_is_asked_for_once_however_many_wait(broker, place
     assert str(project) in shown["body"] and PROD.arn in shown["body"] and "brokerctl mfa" in shown["body"]
     assert shown["actions"] == []
     bus.end_desktop()
+
+
+def logins_in(place, count):
+    """As many projects, each of which signs with a login of its own that nobody has made."""
+    config, catalog = [], []
+    for number in range(count):
+        config.append(
+            f"[sso-session corp{number}]\nsso_start_url = https://corp{number}.awsapps.com/start\nsso_region = eu-west-1\n"
+            f"[profile login{number}]\nsso_session = corp{number}\nsso_account_id = 999999999999\nsso_role_name = base\n"
+        )
+        catalog.append(
+            f"[profiles.p{number}.access_role]\nrole_arn = \"{PROD.arn}\"\nsource = \"login{number}\"\n"
+            f"[applications.app{number}]\ndefault_profile = \"p{number}\"\n"
+        )
+    place.aws_config("".join(config))
+    place.write(place.config / "catalog.toml", "".join(catalog), mode=0o600)
+    return [place.serverless(f"app{number}", app=f"app{number}", stage="dev") for number in range(count)]
+
+
+def test_a_login_that_is_wanted_is_told_once_and_many_as_one(broker, place, bus):
+    projects = logins_in(place, 6)
+    bus.serve("body")
+    broker.environment["DBUS_SESSION_BUS_ADDRESS"] = bus.address
+    broker.start()
+    broker.allow(*projects)
+    for _ in range(3):
+        for project in projects:
+            assert "hint: brokerctl login" in broker.credential_process(project, code=4).stderr
+    first = bus.next()
+    assert first["summary"].startswith("app0.dev waits for a login to ") and first["actions"] == []
+    assert str(projects[0]) in first["body"] and "brokerctl login" in first["body"]
+    # Five more are one, and eighteen refusals were no more than these two.
+    many = bus.next()
+    assert many["summary"] == "5 more wait for logins"
+    assert [line.split(" waits ")[0] for line in many["body"].split("\n")] == [f"app{number}.dev" for number in range(1, 6)]
+    broker.stop()
+    bus.end_desktop()
+
+
+def test_on_a_machine_without_a_desktop_a_login_that_is_wanted_is_only_refused(broker, place, bus):
+    [project] = logins_in(place, 1)
+    # A session bus on which nothing shows notifications, and then none.
+    for address in (bus.address, f"unix:path={place.root}/none"):
+        broker.environment["DBUS_SESSION_BUS_ADDRESS"] = address
+        broker.start()
+        broker.allow(project)
+        assert "a login is needed" in broker.credential_process(project, code=4).stderr
+        broker.stop()
+    assert "nobody is told" in broker.log.read_text()

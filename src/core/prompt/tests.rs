@@ -1,6 +1,5 @@
 use super::*;
 use crate::core::moment::Timestamp;
-use crate::core::name::{App, ProfileName, Stage};
 use proptest::prelude::*;
 
 const PLAIN: Palette = Palette { marks: Marks::None, coloured: false };
