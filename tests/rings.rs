@@ -22,6 +22,7 @@ const RINGS: [(&str, &[&str]); 5] = [
             "edges::clock",
             "edges::directories",
             "edges::inclusion",
+            "edges::link_local",
             "edges::package",
             "edges::peer",
             "edges::project_file",
