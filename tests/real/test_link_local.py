@@ -38,7 +38,7 @@ class Bare(Namespace):
 
     def facts(self):
         """Every rule and every address."""
-        return self.root(["nft", "list", "ruleset"]).stdout, self.root(["ip", "-json", "address", "show"]).stdout
+        return self.root(["nft", "list", "ruleset"]).stdout, self.root(["ip", "-4", "-json", "address", "show"]).stdout
 
 
 class User:
@@ -178,9 +178,10 @@ def test_an_address_that_somebody_else_put_there_stays(users, namespace, program
 
 
 def test_a_machine_with_a_service_of_its_own_is_left_alone(users, namespace, programs):
-    namespace.root(["ip", "link", "add", "imds0", "type", "dummy"])
+    namespace.root(["ip", "link", "add", "imds0", "type", "veth", "peer", "name", "imds1"])
     namespace.root(["ip", "address", "add", "10.9.9.1/24", "dev", "imds0"])
-    namespace.root(["ip", "link", "set", "imds0", "up"])
+    for end in ("imds0", "imds1"):
+        namespace.root(["ip", "link", "set", end, "up"])
     namespace.root(["ip", "route", "add", f"{ADDRESS}/32", "via", "10.9.9.2"])
     before = namespace.facts()
     enable = [programs.brokerctl, "link-local", "enable", "--user", users[0].person.name]
