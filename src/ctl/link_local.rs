@@ -15,7 +15,9 @@ use clap::{Args, Subcommand};
 use super::commands::{print_json, unexpected};
 use super::failure::{Failure, Kind};
 use super::{client, paint};
-use crate::core::link_local::{ADDRESS, Holder, PORT, Redirect, State, Status, Step, Surroundings, linux, macos};
+use crate::core::link_local::{
+    ADDRESS, Holder, PORT, Redirect, State, Status, Step, Surroundings, linux, macos,
+};
 use crate::core::protocol::{Reply, Request};
 use crate::edges::link_local::{LinkLocalError, at_boot, carry_out, surroundings};
 use crate::edges::user;
@@ -102,7 +104,11 @@ impl Enable {
         }
         if is_root() {
             carry_out_all(&steps)?;
-            return said(&format!("the connections of uid {} to {ADDRESS} lead to port {}", redirect.uid(), redirect.port()));
+            return said(&format!(
+                "the connections of uid {} to {ADDRESS} lead to port {}",
+                redirect.uid(),
+                redirect.port()
+            ));
         }
         let port = redirect.port().to_string();
         let mut words = vec!["enable", "--port", &port];
@@ -117,14 +123,18 @@ impl Enable {
 
     fn refuse_real(&self, found: &Surroundings) -> Result<(), Failure> {
         let real = match &found.address {
-            Holder::Interface(name) => Some(format!("{ADDRESS} is an address of {name}: something else serves there")),
+            Holder::Interface(name) => {
+                Some(format!("{ADDRESS} is an address of {name}: something else serves there"))
+            }
             _ => found.real.clone(),
         };
         match real {
             Some(why) if !self.replace_real_imds => Err(Failure::refused(format!(
                 "{why}; with a redirect this user's tools would lose that service"
             ))
-            .with_hint("brokerctl link-local enable --replace-real-imds, or eval \"$(brokerctl env)\" instead")),
+            .with_hint(
+                "brokerctl link-local enable --replace-real-imds, or eval \"$(brokerctl env)\" instead",
+            )),
             _ => Ok(()),
         }
     }
@@ -190,7 +200,11 @@ fn status(json: bool) -> Result<(), Failure> {
         State::Off => writeln!(out, "{} brokerctl link-local enable", paint::note("hint:"))?,
         State::Unanswered if port.is_none() => writeln!(out, "{} brokerd &", paint::note("hint:"))?,
         State::Unanswered | State::Foreign => {
-            writeln!(out, "{} brokerctl link-local enable, which puts the rules right", paint::note("hint:"))?;
+            writeln!(
+                out,
+                "{} brokerctl link-local enable, which puts the rules right",
+                paint::note("hint:")
+            )?;
         }
         State::On => {}
     }
@@ -201,7 +215,9 @@ fn sentence(state: State) -> String {
     match state {
         State::On => format!("this user's connections to {ADDRESS}:{PORT} come to this user's brokerd"),
         State::Off => format!("{ADDRESS} does not lead to brokerd"),
-        State::Unanswered => format!("{ADDRESS}:{PORT} is on this machine, and nobody answers this user there"),
+        State::Unanswered => {
+            format!("{ADDRESS}:{PORT} is on this machine, and nobody answers this user there")
+        }
         State::Foreign => format!("somebody else than this user's brokerd answers at {ADDRESS}:{PORT}"),
     }
 }
@@ -226,7 +242,11 @@ fn named(user: Option<&str>) -> Result<u32, Failure> {
 }
 
 fn redirect(uid: u32, port: u16) -> Result<Redirect, Failure> {
-    Redirect::new(uid, port).map_err(|error| Failure { kind: Kind::Usage, message: error.to_string(), hint: None })
+    Redirect::new(uid, port).map_err(|error| Failure {
+        kind: Kind::Usage,
+        message: error.to_string(),
+        hint: None,
+    })
 }
 
 fn only_root_names(named: bool) -> Result<(), Failure> {
@@ -263,7 +283,8 @@ fn show(steps: &[Step]) -> Result<(), Failure> {
 fn by_sudo(steps: &[Step], words: &[&str]) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{}", paint::strong("as root, by sudo:"))?;
-    for line in steps.iter().flat_map(|step| step.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
+    for line in steps.iter().flat_map(|step| step.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+    {
         writeln!(out, "  {line}")?;
     }
     out.flush()?;
@@ -284,8 +305,7 @@ fn by_sudo(steps: &[Step], words: &[&str]) -> Result<(), Failure> {
 
 /// Runs the steps in turn. What failed half-way is told with what has been done, and done again it goes on from there.
 fn carry_out_all(steps: &[Step]) -> Result<(), Failure> {
-    let mut done = 0;
-    for step in steps {
+    for (done, step) in steps.iter().enumerate() {
         if let Err(error) = carry_out(step) {
             let message = match done {
                 0 => error.to_string(),
@@ -294,7 +314,6 @@ fn carry_out_all(steps: &[Step]) -> Result<(), Failure> {
             let hint = error.hint().unwrap_or("brokerctl link-local disable takes back what was done");
             return Err(Failure::refused(message).with_hint(hint));
         }
-        done += 1;
     }
     Ok(())
 }

@@ -58,7 +58,9 @@ impl LinkLocalError {
                 "systemctl" => Some("without systemd, leave out --boot and enable it at each start"),
                 _ => None,
             },
-            Self::Failed { .. } | Self::Unreadable { .. } | Self::Unwritten(_) | Self::Unremoved { .. } => None,
+            Self::Failed { .. } | Self::Unreadable { .. } | Self::Unwritten(_) | Self::Unremoved { .. } => {
+                None
+            }
         }
     }
 }

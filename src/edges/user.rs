@@ -21,7 +21,9 @@ pub fn number(user: &str) -> Option<u32> {
     user.parse().ok().or_else(|| {
         let text = fs::read_to_string("/etc/passwd").ok()?;
         let mut entries = text.lines().map(|line| line.split(':'));
-        entries.find_map(|mut fields| (fields.next() == Some(user)).then(|| fields.nth(1)?.parse().ok()).flatten())
+        entries.find_map(|mut fields| {
+            (fields.next() == Some(user)).then(|| fields.nth(1)?.parse().ok()).flatten()
+        })
     })
 }
 

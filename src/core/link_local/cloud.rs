@@ -67,7 +67,10 @@ mod tests {
         let tag = "7783-7084-3265-9085-8269-3286-77";
         for (found, expected) in [
             (firmware("Amazon EC2", "t3.micro", "Amazon EC2", "Amazon EC2", ""), Some("Amazon EC2")),
-            (firmware("Xen", "HVM domU", "Xen", "", "ec2e1916-9099-7caf-fd21-012345abcdef"), Some("Amazon EC2")),
+            (
+                firmware("Xen", "HVM domU", "Xen", "", "ec2e1916-9099-7caf-fd21-012345abcdef"),
+                Some("Amazon EC2"),
+            ),
             (firmware("Xen", "HVM domU", "Xen", "", "EC2E1916"), Some("Amazon EC2")),
             (firmware("Google", "Google Compute Engine", "Google", "", ""), Some("Google Compute Engine")),
             (firmware("Microsoft Corporation", "Virtual Machine", "", tag, ""), Some("Microsoft Azure")),

@@ -181,7 +181,11 @@ mod tests {
             (Holder::Nothing, &[1000], vec![delete]),
             (Holder::Nothing, &[], vec![]),
         ] {
-            assert_eq!(shown(&disable(1000, &found(address.clone(), users), None)), expected, "{address:?} {users:?}");
+            assert_eq!(
+                shown(&disable(1000, &found(address.clone(), users), None)),
+                expected,
+                "{address:?} {users:?}"
+            );
         }
         let unseen = Surroundings { address: Holder::Brokerd, users: None, real: None };
         assert_eq!(shown(&disable(1000, &unseen, None)), [delete, DELETE]);
@@ -226,7 +230,9 @@ mod tests {
     #[test]
     fn the_holder_is_told_by_interface_and_label() {
         let on = |name: &str, label: &str| {
-            format!(r#"[{{"ifname":"{name}","addr_info":[{{}},{{"family":"inet","local":"169.254.169.254","prefixlen":32{label}}}]}}]"#)
+            format!(
+                r#"[{{"ifname":"{name}","addr_info":[{{}},{{"family":"inet","local":"169.254.169.254","prefixlen":32{label}}}]}}]"#
+            )
         };
         for (listed, expected) in [
             (String::new(), Some(Holder::Nothing)),
@@ -244,7 +250,8 @@ mod tests {
 
     #[test]
     fn only_a_route_of_its_own_tells_of_a_service() {
-        let google = r#"[{"dst":"169.254.169.254","gateway":"10.1.0.1","dev":"ens4","protocol":"dhcp","flags":[]}]"#;
+        let google =
+            r#"[{"dst":"169.254.169.254","gateway":"10.1.0.1","dev":"ens4","protocol":"dhcp","flags":[]}]"#;
         assert_eq!(route(google).unwrap(), "a route leads to 169.254.169.254 through ens4 by 10.1.0.1");
         let link = r#"[{"dst":"169.254.169.254","dev":"eth0","scope":"link","flags":[]}]"#;
         assert_eq!(route(link).unwrap(), "a route leads to 169.254.169.254 through eth0");

@@ -52,7 +52,11 @@ pub fn holder(listed: &str) -> Holder {
         if !line.starts_with(['\t', ' ']) {
             interface = line.split(':').next().unwrap_or_default();
         } else if line.trim_start().starts_with(&wanted) {
-            return if interface == "lo0" { Holder::Loopback } else { Holder::Interface(interface.to_owned()) };
+            return if interface == "lo0" {
+                Holder::Loopback
+            } else {
+                Holder::Interface(interface.to_owned())
+            };
         }
     }
     Holder::Nothing
