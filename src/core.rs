@@ -36,6 +36,7 @@ pub mod keychain;
 pub mod lasting;
 pub mod lease;
 pub mod line_diff;
+pub mod link_local;
 pub mod locked;
 pub mod long_term_keys;
 pub mod masking;

@@ -20,6 +20,7 @@ mod failure;
 mod init;
 mod inspect;
 mod keeping;
+mod link_local;
 mod listeners;
 mod login;
 mod mfa;
@@ -173,6 +174,9 @@ enum Command {
     Secret(secret::Secret),
     /// Show, make and revoke tokens for containers and for tools that cannot be identified
     Tokens(tokens::Tokens),
+    /// Lead 169.254.169.254 to brokerd for this user's processes, so that no tool needs a variable; asks for sudo
+    #[command(subcommand)]
+    LinkLocal(link_local::LinkLocal),
     /// Print credentials for the calling program: for `credential_process` in ~/.aws/config
     CredentialProcess(wanted::WantedOptions),
     /// Print a profile for ~/.aws/config for each application and stage, or put them there
@@ -242,6 +246,7 @@ pub fn main(engine: Option<&dyn Engine>) -> ExitCode {
         Command::Exec(exec) => exec.run(),
         Command::Secret(command) => command.run(),
         Command::Tokens(tokens) => tokens.run(),
+        Command::LinkLocal(command) => command.run(),
         Command::CredentialProcess(wanted) => commands::credential_process(wanted),
         Command::AwsConfig(command) => command.run(),
         Command::Console(console) => console.run(),

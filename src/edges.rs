@@ -26,6 +26,7 @@ pub mod inclusion;
 pub mod javascript;
 pub mod keychain;
 pub mod line_file;
+pub mod link_local;
 pub mod listen;
 pub mod logins;
 pub mod mfa_process;

@@ -26,6 +26,7 @@ const RINGS: [(&str, &[&str]); 5] = [
             "edges::file_modes",
             "edges::foreground",
             "edges::inclusion",
+            "edges::link_local",
             "edges::package",
             "edges::peer",
             "edges::project_file",

@@ -16,6 +16,17 @@ pub fn name() -> String {
         .unwrap_or_else(|| uid().to_string())
 }
 
+/// The number of the user with this name or number, by the user database's file; a number needs no entry there.
+pub fn number(user: &str) -> Option<u32> {
+    user.parse().ok().or_else(|| {
+        let text = fs::read_to_string("/etc/passwd").ok()?;
+        let mut entries = text.lines().map(|line| line.split(':'));
+        entries.find_map(|mut fields| {
+            (fields.next() == Some(user)).then(|| fields.nth(1)?.parse().ok()).flatten()
+        })
+    })
+}
+
 /// Whether a group has this user as its only member, as where each user has a group of his own. A group that
 /// the local files do not describe is not private: nobody here knows who is in it.
 pub fn is_private_group(gid: u32) -> bool {
