@@ -220,8 +220,8 @@ impl Broker {
                 decision.profile.safeguards.iter().filter(|safeguard| safeguard.enforce.is_none()).count();
         }
         for (process, stage_reported) in hellos {
-            let stage = if stage_reported { ", and reports the stage" } else { "" };
-            row.notes.push(format!("the plugin in pid {} evaluates its safeguards{stage}", process.pid));
+            let reports = if stage_reported { ", and reports the stage" } else { "" };
+            row.notes.push(format!("the plugin in pid {} evaluates its safeguards{reports}", process.pid));
         }
         if let Some(refusal) = decision.withheld(&clock::local_now()) {
             (row.error, row.hint) = (Some(refusal.to_string()), refusal.hint());

@@ -277,6 +277,7 @@ impl GuardedProfile {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_default(deploy: &Deploy) -> bool {
     *deploy == Deploy::default()
 }
