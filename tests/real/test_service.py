@@ -216,7 +216,8 @@ def test_uninstall_leaves_nothing(manager, broker, place):
     assert "not installed" in broker.ctl("service", "status", code=1).stdout
 
 
-def test_without_a_manager_it_says_what_to_do(broker):
+def test_without_a_manager_it_says_what_to_do(broker, place):
+    place.settings(f'listen = ["127.0.0.1:{free_port()}"]\n')
     failed = broker.ctl("service", "install", code=1)
     assert "service manager" in failed.stderr and "hint: start brokerd from your shell's profile" in failed.stderr
 

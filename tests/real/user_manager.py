@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 # Control groups and `/run` of its own; the rest is the machine's, so that its processes and the clients see each other.
@@ -29,6 +28,8 @@ class UserManager:
     def log_in(self):
         """Starts it, and waits until it has started what a login starts."""
         place, person = self.place, self.person
+        # What an earlier one left behind would look like this one's.
+        shutil.rmtree(place.runtime / "systemd", ignore_errors=True)
         env = place.environment(SYSTEMD_LOG_TARGET="console")
         argv = ["unshare", "--mount", "sh", "-ec", ENTER, place.root.name, str(person.uid), str(person.gid)]
         with open(self.log, "w") as log:
