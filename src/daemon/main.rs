@@ -115,14 +115,15 @@ fn serve() -> Result<(), MainError> {
     harden::shut_doors();
     trace_log::begin();
     let handed = handed_over::take()?;
+    // First: in a sandbox whatever else is looked at is wrong too, with a reason that leads nowhere.
+    let mut child = std::process::Command::new(std::env::current_exe()?);
+    child.arg("self-test-client").current_dir("/");
+    self_test::identify(child)?;
     let directories = Directories::from_environment()?;
     directories.make()?;
     let config = settings::read(&directories.config_file())?;
     // Two daemons of one user may have different runtime directories, and must not share the rest.
     let _locks = (Single::acquire(&directories.lock_file())?, state_lock(&directories)?);
-    let mut child = std::process::Command::new(std::env::current_exe()?);
-    child.arg("self-test-client").current_dir("/");
-    self_test::identify(child)?;
     let bundle = std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
     let https = https::client(bundle.as_deref())?;
     let runtime = runtime()?;

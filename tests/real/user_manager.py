@@ -3,10 +3,9 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
-# As pid 1 of its own, so that it ends with everything that it started.
+# Control groups and `/run` of its own; the rest is the machine's, so that its processes and the clients see each other.
 ENTER = """
 umount -l /sys/fs/cgroup; mkdir -p /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p /sys/fs/cgroup/$0; echo $$ > /sys/fs/cgroup/$0/cgroup.procs
@@ -18,19 +17,26 @@ LONGEST = 60
 
 
 class UserManager:
-    """One manager. `broker.place` is the user's home."""
+    """One manager. It starts logged in."""
 
     def __init__(self, place, person):
         self.place, self.person = place, person
         self.log = place.root / "manager.log"
-        self._group = Path("/sys/fs/cgroup") / place.root.name
-        env = place.environment(SYSTEMD_LOG_TARGET="console", DBUS_SESSION_BUS_ADDRESS="")
+        self.process = None
+        self.log_in()
+
+    def log_in(self):
+        """Starts it, and waits until it has started what a login starts."""
+        place, person = self.place, self.person
+        # What an earlier one left behind would look like this one's.
+        shutil.rmtree(place.runtime / "systemd", ignore_errors=True)
+        env = place.environment(SYSTEMD_LOG_TARGET="console")
         argv = ["unshare", "--mount", "sh", "-ec", ENTER, place.root.name, str(person.uid), str(person.gid)]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(argv, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         for _ in range(LONGEST * 10):
             assert self.process.poll() is None, self.log.read_text()
-            if (place.runtime / "systemd/private").exists() and self.systemctl("is-system-running", "--wait", check=False):
+            if (place.runtime / "systemd/private").exists() and self.systemctl("is-system-running", check=False):
                 return
             subprocess.run(["sleep", "0.1"], check=True)
         raise AssertionError(self.log.read_text())
@@ -65,7 +71,7 @@ class UserManager:
             subprocess.run(["sleep", "0.05"], check=True)
         raise AssertionError(f"{unit} {name}={value}\n{self.log.read_text()}")
 
-    def close(self):
+    def log_out(self):
         """Ends it with all that it started."""
         self.systemctl("exit", check=False)
         try:
