@@ -556,7 +556,6 @@ fn a_project_that_is_not_allowed_or_leads_elsewhere_is_refused() {
             pins: NO_PINS,
             reported: None,
             asked: None,
-            reported: None,
         };
         decide(&inquiry, Ok(&catalog))
             .result
