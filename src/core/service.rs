@@ -43,8 +43,9 @@ impl Service {
 
     /// The text of `brokerd.socket` (`man 5 systemd.socket`).
     pub fn socket(&self) -> String {
-        let lines: String = self.listen.iter().map(|address| format!("ListenStream={address}\n")).collect();
-        SOCKET.replace("ListenStream=127.0.0.1:9254\n", &lines)
+        let lines: Vec<String> =
+            self.listen.iter().map(|address| format!("ListenStream={address}\n")).collect();
+        SOCKET.replace("ListenStream=127.0.0.1:9254\n", &lines.concat())
     }
 
     /// The text of the file in `environment.d` (`man 5 environment.d`).
@@ -55,7 +56,7 @@ impl Service {
             // Others may have set it in a file that is read before this one.
             let value =
                 if name == NO_PROXY { format!("${{{NO_PROXY}:+${NO_PROXY},}}{value}") } else { value };
-            text.push_str(&format!("{name}={value}\n"));
+            text.extend([name, "=", &value, "\n"]);
         }
         text
     }

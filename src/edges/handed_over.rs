@@ -149,7 +149,10 @@ fn listens(socket: impl AsFd, what: impl FnOnce() -> String) -> Result<(), Hande
 fn is_private(path: &Path) -> Result<(), HandedOverError> {
     let found = fs::symlink_metadata(path)?;
     let (mode, uid) = (found.mode() & 0o7777, found.uid());
-    if found.file_type().is_socket() && mode & 0o077 == 0 && uid == rustix::process::getuid().as_raw() {
+    if found.file_type().is_socket()
+        && mode.trailing_zeros() >= 6
+        && uid == rustix::process::getuid().as_raw()
+    {
         Ok(())
     } else {
         Err(HandedOverError::OpenToOthers { path: path.to_owned(), mode, uid })

@@ -81,9 +81,7 @@ fn look() -> Result<ServiceStatus, Failure> {
     let own = env!("CARGO_PKG_VERSION");
     let socket_state = value(&socket, "ActiveState");
     let mut troubles = Vec::new();
-    if !installed {
-        troubles.push("it is not installed: brokerctl service install".to_owned());
-    } else {
+    if installed {
         if !outdated.is_empty() {
             troubles.push(format!("outdated: {}: brokerctl service install", outdated.join(", ")));
         }
@@ -100,6 +98,8 @@ fn look() -> Result<ServiceStatus, Failure> {
             troubles
                 .push("its files changed since they were read: systemctl --user daemon-reload".to_owned());
         }
+    } else {
+        troubles.push("it is not installed: brokerctl service install".to_owned());
     }
     if let Some(version) = daemon_version.as_deref().filter(|version| *version != own) {
         troubles.push(format!(
