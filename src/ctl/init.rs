@@ -32,7 +32,7 @@ pub(super) struct Init {
     /// Directories that hold projects
     #[arg(default_value = ".")]
     directories: Vec<PathBuf>,
-    /// Ask nothing: take what the options say, else what is likely, and leave out the rest
+    /// Ask nothing: take what --role and --profile name, and leave out the rest
     #[arg(long)]
     yes: bool,
     /// Show what would be written and done, and do nothing
@@ -109,6 +109,12 @@ impl Init {
         Ok(())
     }
 
+    /// Whether an option names this application.
+    fn names(&self, app: &App) -> bool {
+        let of_roles = self.roles.iter().map(|(named, _, _)| named);
+        of_roles.chain(self.profiles.iter().map(|(named, _, _)| named)).any(|named| named == app)
+    }
+
     /// Allows each project whose application the catalog has. Gives those that are.
     fn allow(
         &self,
@@ -125,6 +131,11 @@ impl Init {
             if self.no_allow || !runs {
                 let why = if self.no_allow { "by --no-allow" } else { "brokerd does not run" };
                 writeln!(out, "not allowed ({why}): brokerctl allow {config}")?;
+                continue;
+            }
+            // A cloned repository may name any application: without a person only what the options name is allowed.
+            if asking.is_nobody() && !self.names(app) {
+                writeln!(out, "not allowed (no option names {app}): brokerctl allow {config}")?;
                 continue;
             }
             if !asking.confirm(&format!("Let processes in {config} have the roles of application {app}?"))? {

@@ -46,9 +46,19 @@ def test_an_existing_catalog_is_only_added_to(broker, place, fresh):
     before = f'# ours\n[profiles.dev.access_role]\nrole_arn = "{DEV.arn}"\nsource = "work"\n[applications.blog]\ndefault_profile = "dev"\n'
     place.write(place.config / "catalog.toml", before, mode=0o600)
     broker.start()
-    broker.ctl("init", "--yes", "--no-service", cwd=place.home)
-    assert catalog(place).startswith(before) and "[applications.shop" in catalog(place), "its profile has the stage's name"
+    said = broker.ctl("init", "--yes", "--no-service", cwd=place.home).stdout
+    assert catalog(place) == before and not broker.status()["projects"], "a clone with such a stage gets nothing by itself"
+    assert "shop.dev gets no role" in said
+    broker.ctl("init", "--yes", "--no-service", "--profile", "shop.dev=dev", cwd=place.home)
+    assert catalog(place).startswith(before) and "[applications.shop" in catalog(place)
     assert broker.ask(fresh).role == DEV.name
+
+
+def test_without_a_person_a_clone_that_names_a_known_application_is_not_allowed(broker, place, fresh):
+    place.write(place.config / "catalog.toml", f'[profiles.dev.access_role]\nrole_arn = "{DEV.arn}"\n[applications.shop]\ndefault_profile = "dev"\n', mode=0o600)
+    broker.start()
+    said = broker.ctl("init", "--yes", "--no-service", cwd=place.home).stdout
+    assert "no option names shop" in said and not broker.status()["projects"]
 
 
 def test_a_dry_run_and_a_run_without_a_terminal_change_nothing(broker, place, sts, fresh):

@@ -14,7 +14,7 @@ const PATIENCE: usize = 5;
 pub(super) enum Asking {
     /// A person at the terminal.
     Person,
-    /// Nobody: what is likely is taken.
+    /// Nobody: only what the options name is taken.
     Nobody,
     /// Nobody, and nothing is done.
     DryRun,
@@ -32,6 +32,11 @@ impl Asking {
                 hint: Some("brokerctl init --yes, with --role APP.STAGE=ARN for each stage".to_owned()),
             }),
         }
+    }
+
+    /// Whether what is done is done without a person.
+    pub(super) fn is_nobody(self) -> bool {
+        matches!(self, Self::Nobody)
     }
 
     /// Whether to go on; a person's empty line is a yes.

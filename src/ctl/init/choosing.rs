@@ -1,4 +1,4 @@
-//! Which role each stage gets: what the options say, what a person says, what is likely.
+//! Which role each stage gets: what the options say, and what a person says, who is offered what is likely.
 
 use std::io::Write;
 
@@ -106,8 +106,8 @@ fn of_stage(
         &lines,
         default.unwrap_or(if options.is_empty() { another } else { none }),
     )? {
-        // Nobody is there to say: only what has the stage's name is taken.
-        None => Ok(default.map(|position| options[position].clone())),
+        // Nobody is there to say, and a cloned repository names its stages as it likes.
+        None => Ok(None),
         Some(picked) if picked == another => role(asking, found),
         Some(picked) => Ok(options.get(picked).cloned()),
     }
