@@ -68,3 +68,30 @@ fn the_package_is_installed_whole_and_once() {
     assert_eq!(by_hand.status.code(), Some(1));
     assert!(stderr(&by_hand).contains("plugins: [serverless-brokerd]"), "{}", stderr(&by_hand));
 }
+
+/// A repository may have a link where the plugin goes, to a file of whoever installs it.
+#[test]
+fn nothing_is_written_through_a_link_or_over_another_package() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = Home::new(CONFIG, CATALOG);
+    home.write("shop/serverless.yml", "service: shop\n");
+    home.write("keys", "mine\n");
+    let place = home.path("shop/.serverless_plugins/serverless-brokerd");
+    fs::create_dir_all(&place).unwrap();
+    std::os::unix::fs::symlink(home.path("keys"), place.join("README.md")).unwrap();
+    let project = home.path("shop").display().to_string();
+    let refused = home.ctl(&["plugin", "install", project.as_str()]);
+    assert!(
+        !refused.status.success() && stderr(&refused).contains("is a symbolic link"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(fs::read_to_string(home.path("keys")).unwrap(), "mine\n");
+    assert!(!place.join("package.json").exists());
+    fs::remove_file(place.join("README.md")).unwrap();
+    fs::write(place.join("package.json"), r#"{"name": "theirs"}"#).unwrap();
+    let refused = home.ctl(&["plugin", "install", project.as_str()]);
+    assert!(stderr(&refused).contains("holds another package"), "{}", stderr(&refused));
+}

@@ -14,7 +14,7 @@ use super::fault::{Fault, Place};
 
 pub mod composition;
 mod declared;
-mod dotenv;
+pub mod dotenv;
 mod finding;
 pub mod inclusion;
 mod json;

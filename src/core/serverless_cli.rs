@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::caller::{Process, ProcessId};
 
 /// A running Serverless CLI.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Invocation {
     /// Its process; `None` for one that is only imagined (`brokerctl why --stage`).
     pub process: Option<ProcessId>,

@@ -16,7 +16,7 @@ use crate::core::protocol::Agreement;
 use crate::core::safeguard::Engine;
 use crate::core::safeguard::report::{Report, evaluate};
 use crate::core::safeguard::sarif::{annotations, sarif};
-use crate::core::serverless_cli::Options;
+use crate::core::serverless_cli::Invocation;
 use subject::Subject;
 
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ fn not_trusted(subject: &Subject) -> Failure {
 impl Check {
     pub(super) fn run(self, engine: Option<&dyn Engine>) -> Result<(), Failure> {
         let mut subject =
-            Subject::find(&self.path, self.stage.as_ref(), self.region.as_ref(), Options::new())?;
+            Subject::find(&self.path, self.stage.as_ref(), self.region.as_ref(), Invocation::default())?;
         subject.framework_version.clone_from(&self.framework_version);
         let (agreed, is_allowed) = match &self.catalog {
             Some(catalog) => (agreement::of_catalog(catalog, &subject, self.app.as_ref())?, false),

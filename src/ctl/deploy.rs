@@ -2,6 +2,7 @@
 //! plugin in the project.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,6 +18,7 @@ use crate::core::name::{Region, Stage};
 use crate::core::protocol::{Agreement, Reply, Request};
 use crate::core::safeguard::Engine;
 use crate::core::safeguard::report::{Report, Verdict, evaluate};
+use crate::core::serverless::dotenv;
 use crate::core::serverless_cli::Invocation;
 use crate::core::wanted::Wanted;
 use crate::edges::foreground;
@@ -51,7 +53,8 @@ impl Deploy {
         let region = region.map_err(|error| usage(error.to_string()))?;
         let here = std::env::current_dir()?;
         let path = option("config").map_or_else(|| here.clone(), |config| here.join(config));
-        let subject = Subject::find(&path, stage.as_ref(), region.as_ref(), invocation.options.clone())?;
+        let subject = Subject::find(&path, stage.as_ref(), region.as_ref(), invocation.clone())?;
+        let words = settled(words, &invocation, &subject);
         let agreed = agreement::of_daemon(&subject)?;
         let cli = subject.cli.as_ref().ok_or(PackageError::NoCli)?;
 
@@ -69,6 +72,7 @@ impl Deploy {
         run(&cli.program, "package", command("package", &shared))?;
         let knowledge = subject.packaged(packaged.directory())?;
         refuse_own_profile(&knowledge)?;
+        refuse_dotenv(&subject, &knowledge)?;
         check(&subject, &agreed, &knowledge, engine)?;
         run(&cli.program, "deploy", command("deploy", &words.iter().collect::<Vec<_>>()))
     }
@@ -150,6 +154,58 @@ fn refuse_own_profile(knowledge: &Knowledge) -> Result<(), Failure> {
         "not deployed: provider.profile is {profile}, whose credentials the CLI would use instead of the profile's"
     ))
     .with_hint("take provider.profile out of the configuration"))
+}
+
+/// The options for the CLI, with the stage that was checked and not one that it computes once more, and with the
+/// configuration as its directory has it, where the CLI is started.
+fn settled(words: Vec<String>, invocation: &Invocation, subject: &Subject) -> Vec<String> {
+    let mut settled = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--config" | "-c" => drop(words.next()),
+            _ if word.starts_with("--config=") || word.starts_with("-c=") => {}
+            _ => settled.push(word),
+        }
+    }
+    if let (Some(_), Some(name)) = (invocation.option("config"), subject.file.config.file_name()) {
+        settled.extend(["--config".to_owned(), name.to_string_lossy().into_owned()]);
+    }
+    if invocation.option("stage").is_none() {
+        settled.extend(["--stage".to_owned(), subject.stage.to_string()]);
+    }
+    settled
+}
+
+/// Refuses a service whose `.env` file would give the CLI other credentials: it sets again what is taken out here
+/// (serverless@3 and osls read one file, where `useDotenv` says so).
+fn refuse_dotenv(subject: &Subject, knowledge: &Knowledge) -> Result<(), Failure> {
+    if !knowledge.uses_dotenv() {
+        return Ok(());
+    }
+    let directory = subject.file.directory();
+    let of_stage = directory.join(format!(".env.{}", subject.stage));
+    let file = if of_stage.exists() { of_stage } else { directory.join(".env") };
+    let Ok(text) = fs::read_to_string(&file) else { return Ok(()) };
+    let leading = leading_names(&subject.stage);
+    let Some(name) = dotenv::parse(&text).into_keys().find(|name| leading.contains(name)) else {
+        return Ok(());
+    };
+    Err(Failure::refused(format!(
+        "not deployed: {} sets {name}, which the CLI would use instead of the profile's credentials",
+        file.display()
+    ))
+    .with_hint(format!("take {name} out of it")))
+}
+
+/// The variables that lead these CLIs to credentials.
+fn leading_names(stage: &Stage) -> Vec<String> {
+    let of_stage = stage.as_str().to_uppercase();
+    let general = ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE"];
+    let mut names: Vec<String> = general.iter().map(|name| format!("AWS_{name}")).collect();
+    names.extend(general.iter().map(|name| format!("AWS_{of_stage}_{name}")));
+    names.push("AWS_DEFAULT_PROFILE".to_owned());
+    names
 }
 
 /// Checks what was packaged, and tells the daemon how that went.

@@ -2,6 +2,7 @@
 
 mod files;
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,8 @@ impl Install {
             Err("it is no YAML".to_owned())
         };
         let place = project.directory().join(LOCAL).join(NAME);
+        refuse_links(project.directory(), &place)?;
+        refuse_another(&place)?;
         let written = self.write_files(&place)?;
         let mut out = anstream::stdout();
         let shown = project.config.display();
@@ -107,5 +110,38 @@ impl Install {
 
     fn verb(&self, done: &'static str, would: &'static str) -> &'static str {
         if self.dry_run { would } else { done }
+    }
+}
+
+/// Refuses to write through a symbolic link below the project: a repository may have one that leads to a file of its user's.
+fn refuse_links(project: &Path, place: &Path) -> Result<(), Failure> {
+    let files = files::FILES.iter().map(|(name, _)| place.join(name));
+    for file in files {
+        let below = file.ancestors().take_while(|above| *above != project);
+        for path in below {
+            if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+                return Err(Failure::refused(format!(
+                    "{} is a symbolic link; nothing was written",
+                    path.display()
+                ))
+                .with_hint("take it out of the project, and install again"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to write over what is something else than this plugin.
+fn refuse_another(place: &Path) -> Result<(), Failure> {
+    let is_ours = |text: &str| {
+        let package = serde_json::from_str::<serde_json::Value>(text).ok();
+        package.is_some_and(|package| package["name"] == NAME)
+    };
+    match fs::read_to_string(place.join("package.json")) {
+        Ok(text) if !is_ours(&text) => {
+            Err(Failure::refused(format!("{} holds another package; nothing was written", place.display()))
+                .with_hint("take it away, and install again"))
+        }
+        _ => Ok(()),
     }
 }

@@ -15,7 +15,7 @@ static LINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// The variables of a file's text. Of a repeated name the last counts.
-pub(super) fn parse(text: &str) -> BTreeMap<String, String> {
+pub fn parse(text: &str) -> BTreeMap<String, String> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let Some(line) = LINE.as_ref() else { return BTreeMap::new() };
     let entries = line.captures_iter(&text).filter_map(|found| {

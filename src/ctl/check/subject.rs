@@ -12,7 +12,7 @@ use crate::core::name::{Region, Stage};
 use crate::core::safeguard::report::Report;
 use crate::core::safeguard::{Engine, STATE, Service};
 use crate::core::serverless::{Declared, Document, Finding, Format, Inputs};
-use crate::core::serverless_cli::Options;
+use crate::core::serverless_cli::Invocation;
 use crate::ctl::failure::Failure;
 use crate::edges::clock;
 use crate::edges::directories::Directories;
@@ -50,7 +50,7 @@ impl Subject {
         path: &Path,
         stage: Option<&Stage>,
         region: Option<&Region>,
-        more: Options,
+        invocation: Invocation,
     ) -> Result<Self, Failure> {
         let directories =
             Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
@@ -65,9 +65,9 @@ impl Subject {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let inputs = Inputs {
-            options: more.into_iter().chain(options.into_iter().flatten()).collect(),
+            options: invocation.options.into_iter().chain(options.into_iter().flatten()).collect(),
+            parameters: invocation.parameters,
             environment: environment.collect(),
-            ..Inputs::default()
         };
         let document = if Format::of(&file.config).is_some() {
             let read = Document::parse(&file.config, &fs::read(file.real())?);
@@ -146,6 +146,12 @@ impl Knowledge {
     /// `provider.profile`, whose credentials a CLI would use instead of what it is started with.
     pub(in crate::ctl) fn own_profile(&self) -> Option<&str> {
         self.declaration.get(&["provider", "profile"]).ok().flatten().and_then(Json::as_str)
+    }
+
+    /// Whether the CLI reads a `.env` file.
+    pub(in crate::ctl) fn uses_dotenv(&self) -> bool {
+        let setting = self.declaration.get(&["useDotenv"]).ok().flatten();
+        setting.is_some_and(|setting| !setting.is_null() && setting.as_bool() != Some(false))
     }
 
     /// What `evaluate` makes of it.
