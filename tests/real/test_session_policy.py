@@ -144,7 +144,7 @@ def test_managed_policies_alone_are_refused_with_what_to_write(broker, place, st
 
 
 WITHHELD = [
-    ('{ policy = "allowed-stages", config = ["dev"], enforce = "issue" }', 'Stage name "prod" not permitted'),
+    ('{ policy = "allowed-stages", config = ["dev"], enforce = "issue" }', 'Stage name "prod" not in list of permitted names: ["dev"]'),
     (
         '{ policy = "allowed-regions", config = ["us-east-1"], enforce = "issue" }',
         'Region "eu-west-1" not in list of permitted regions',
