@@ -136,15 +136,28 @@ def test_managed_policies_alone_are_refused_with_what_to_write(broker, place, st
     assert f"{path}:6:" in said
     assert "policy_arns without session_policy would leave it to those policies" in said
     assert "write session_policy too, with an Allow for what policy_arns is to permit" in said
-    # A daemon that starts with it gives nothing rather than a session without the denials.
-    shop = place.serverless("shop", app="shop", stage="prod")
+    catalog(place, VPC)
+    shop = allowed(broker, place)
+    assert settled(broker, shop).role == PROD.name
+    catalog(place, VPC, more=f'policy_arns = ["{READ_ONLY}"]')
+    # A daemon that runs goes on with the catalog that it could read, one that starts has none: neither gives a
+    # session without the denials.
+    assert broker.ask(shop).role == PROD.name
+    assert all([one["Effect"] for one in statements(call)] == ["Allow", "Deny"] for call in sts.assumed(PROD.name))
+    asked = len(sts.assumed())
+    broker.stop()
     broker.start()
     answer = broker.ask(shop)
-    assert (answer.access_key, sts.assumed()) == ("", [])
+    assert answer.access_key == ""
+    assert "policy_arns without session_policy" in broker.sentences()
+    assert len(sts.assumed()) == asked
 
 
 WITHHELD = [
-    ('{ policy = "allowed-stages", config = ["dev"], enforce = "issue" }', 'Stage name "prod" not in list of permitted names: ["dev"]'),
+    (
+        '{ policy = "allowed-stages", config = ["dev"], enforce = "issue" }',
+        'Stage name "prod" not in list of permitted names: ["dev"]',
+    ),
     (
         '{ policy = "allowed-regions", config = ["us-east-1"], enforce = "issue" }',
         'Region "eu-west-1" not in list of permitted regions',
@@ -152,7 +165,7 @@ WITHHELD = [
     (
         '{ policy = "restricted-deploy-times", enforce = "issue", '
         'config = { time = "2000-01-01T00:00:00Z", duration = "P1W", interval = "P1W" } }',
-        "",
+        "is not allowed",
     ),
 ]
 
