@@ -163,6 +163,8 @@ fn is_overwritten_title(arguments: &[String]) -> bool {
 /// Short names that every command of the CLI has for its options.
 const SHORT: [(&str, &str); 5] =
     [("s", "stage"), ("r", "region"), ("c", "config"), ("v", "verbose"), ("h", "help")];
+/// Options that take a value on any command.
+const VALUED: [&str; 2] = ["stage", "config"];
 /// Options that take no value on any command.
 const FLAGS: [&str; 10] = [
     "verbose",
@@ -221,21 +223,27 @@ fn options(arguments: &[String]) -> Result<(Options, Options), String> {
 /// Whether the command is `deploy` or `remove`. The first word that is no option is the command, unless it is an option's
 /// value: where that cannot be told, as after an option that a plugin defines, either word counts.
 fn is_deployment(arguments: &[String]) -> bool {
-    let mut may_be_value = false;
+    let (mut may_be_value, mut is_value) = (false, false);
     for argument in arguments.iter().take_while(|argument| *argument != "--") {
         if argument.starts_with('-') {
             let name = option_name(argument).ok().flatten();
-            may_be_value =
-                name.is_none_or(|(name, value)| value.is_none() && !FLAGS.contains(&name.as_str()));
+            let bare = name.as_ref().is_none_or(|(_, value)| value.is_none());
+            let is_one_of =
+                |names: &[&str]| name.as_ref().is_some_and(|(name, _)| names.contains(&name.as_str()));
+            may_be_value = bare && !is_one_of(&FLAGS);
+            is_value = bare && is_one_of(&VALUED);
+            continue;
+        }
+        if std::mem::take(&mut is_value) {
+            may_be_value = false;
             continue;
         }
         if matches!(argument.as_str(), "deploy" | "remove") {
             return true;
         }
-        if !may_be_value {
+        if !std::mem::take(&mut may_be_value) {
             return false;
         }
-        may_be_value = false;
     }
     false
 }
@@ -389,6 +397,10 @@ mod tests {
             ("--stage prod deploy", true),
             ("--verbose deploy", true),
             ("--team red deploy", true),
+            ("--stage deploy info", false),
+            ("-c remove info", false),
+            ("--stage deploy remove", true),
+            ("--stage --verbose deploy", true),
             ("--team deploy", true),
             ("-s prod remove", true),
             ("package", false),

@@ -107,6 +107,11 @@ impl Broker {
                 now: clock::now(),
             }
         } else {
+            // The command would find out by an error of its SDK, which names no safeguard.
+            if let Some(refusal) = decision.unserved(way, &clock::local_now()) {
+                self.refuse_decided(way, &asking, &decision, &refusal);
+                return Err(refusal.into());
+            }
             self.prefetch_for(&asking).await;
             let life = TokenLife::Process { process, boot: self.tokens.boot().to_owned() };
             let made = Made::new();

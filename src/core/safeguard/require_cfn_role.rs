@@ -25,7 +25,7 @@ pub(super) static POLICY: Policy = Policy {
         "provider.iam.deploymentRole satisfies it; the original knows only the property's old name, cfnRole.",
     ],
     session: Some(SessionSupport {
-        effect: "a stack is created, changed or deleted with a service role only",
+        effect: "a stack is created, changed, rolled back or deleted with a service role only, named in the call",
         not_stopped: "what the service role itself may do, and changes that do not go through CloudFormation",
     }),
     issue: None,
@@ -57,10 +57,17 @@ impl Judge for RequireRole {
     }
 
     fn statements(&self, _partition: Partition) -> Vec<Json> {
-        // The actions that have the key cloudformation:RoleArn and take a role (Service Authorization Reference,
-        // AWS CloudFormation).
-        let actions = ["CreateStack", "UpdateStack", "DeleteStack", "CreateChangeSet"]
-            .map(|action| format!("cloudformation:{action}"));
+        // The actions that have the key cloudformation:RoleArn (Service Authorization Reference, AWS CloudFormation;
+        // looked up 2026-11-29), but for those on stack sets, which never work with the caller's rights.
+        let actions = [
+            "CreateStack",
+            "UpdateStack",
+            "DeleteStack",
+            "CreateChangeSet",
+            "ContinueUpdateRollback",
+            "RollbackStack",
+        ]
+        .map(|action| format!("cloudformation:{action}"));
         vec![json!({
             "Effect": "Deny",
             "Action": actions,

@@ -1,7 +1,7 @@
 //! Services that have one endpoint for all regions, so that a rule on regions must not reach them.
 
 /// Where the lists are from, and when that was looked up.
-pub const GLOBAL_ACTIONS_SOURCE: &str = "AWS Organizations User Guide, \"Deny access to AWS based on the requested AWS Region\", and AWS General Reference, service endpoints; looked up 2026-11-24. Services of the guide's list that have an endpoint in each region (acm, config, kms, waf-regional, fms, …) are left out: for them a region is chosen, and it counts.";
+pub const GLOBAL_ACTIONS_SOURCE: &str = "IAM User Guide, \"AWS: Denies access to AWS based on the requested Region\"; AWS Organizations User Guide, \"Deny access to AWS based on the requested AWS Region\"; and, for each partition, where the AWS SDKs send the calls (botocore 1.44.5, endpoints.json and the services' endpoint rules); looked up 2026-11-29. Services of the guides' lists that have an endpoint in each region (acm, config, kms, waf-regional, fms, …) are left out: for them a region is chosen, and it counts.";
 
 /// A partition of AWS: regions and global services of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,42 +28,49 @@ impl Partition {
     }
 }
 
-/// What every partition has.
-const EVERYWHERE: [&str; 8] = [
+/// What every partition has, with one region that all calls go to.
+const EVERYWHERE: [&str; 15] = [
     "iam:*",
     "sts:*",
     "organizations:*",
+    "account:*",
     "route53:*",
+    "networkmanager:*",
     "support:*",
     "health:*",
+    "billing:*",
+    "budgets:*",
+    "ce:*",
+    "invoicing:*",
+    "bcm-data-exports:*",
     "ec2:DescribeRegions",
     "s3:ListAllMyBuckets",
 ];
 
-const CHINA: [&str; 3] = ["cloudfront:*", "ce:*", "budgets:*"];
+/// In Ningxia, without a choice.
+const CHINA: [&str; 4] = ["cloudfront:*", "cur:*", "pricing:*", "aws-marketplace:*"];
 
-const GOV_CLOUD: [&str; 2] = ["ce:*", "budgets:*"];
-
-const COMMERCIAL: [&str; 26] = [
+/// Most are in us-east-1; networkmanager, chatbot (Amazon Q Developer in chat applications), devicefarm and
+/// route53-recovery-* are in us-west-2.
+const COMMERCIAL: [&str; 25] = [
     "cloudfront:*",
     "waf:*",
     "shield:*",
     "globalaccelerator:*",
-    "networkmanager:*",
     "route53domains:*",
     "route53-recovery-control-config:*",
     "route53-recovery-readiness:*",
-    "account:*",
+    "chatbot:*",
+    "devicefarm:*",
     "aws-marketplace:*",
     "aws-portal:*",
-    "billing:*",
-    "budgets:*",
-    "ce:*",
+    "billingconductor:*",
     "consolidatedbilling:*",
+    "cost-optimization-hub:*",
     "cur:*",
     "freetier:*",
-    "invoicing:*",
     "payments:*",
+    "savingsplans:*",
     "tax:*",
     "pricing:*",
     "chime:*",
@@ -78,8 +85,7 @@ pub fn global_actions(partition: Partition) -> Vec<&'static str> {
     let more: &[&str] = match partition {
         Partition::Commercial => &COMMERCIAL,
         Partition::China => &CHINA,
-        Partition::GovCloud => &GOV_CLOUD,
-        Partition::Other => &[],
+        Partition::GovCloud | Partition::Other => &[],
     };
     EVERYWHERE.iter().chain(more).copied().collect()
 }

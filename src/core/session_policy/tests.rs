@@ -39,6 +39,9 @@ fn other_regions_are_denied_and_global_services_are_not() {
             ("IAM:PassRole", "us-east-1", true),
             ("sts:GetCallerIdentity", "us-east-1", true),
             ("route53:ChangeResourceRecordSets", "us-east-1", true),
+            ("account:GetContactInformation", "us-east-1", true),
+            ("budgets:ViewBudget", "us-east-1", true),
+            ("networkmanager:GetSites", "us-west-2", true),
             ("ec2:DescribeRegions", "us-east-1", true),
             ("ec2:RunInstances", "us-east-1", false),
             ("s3:ListAllMyBuckets", "us-east-1", true),
@@ -52,15 +55,29 @@ fn other_regions_are_denied_and_global_services_are_not() {
     }
     let commercial = generated("allowed-regions", regions.clone(), None, Partition::Commercial);
     let other = generated("allowed-regions", regions, None, Partition::GovCloud);
-    let cloudfront = in_region("cloudfront:CreateDistribution", "us-east-1");
-    assert!(allows(&commercial, &cloudfront) && !allows(&other, &cloudfront));
+    for (action, region) in [
+        ("cloudfront:CreateDistribution", "us-east-1"),
+        ("chatbot:DescribeSlackWorkspaces", "us-west-2"),
+        ("devicefarm:CreateProject", "us-west-2"),
+    ] {
+        let asked = in_region(action, region);
+        assert!(allows(&commercial, &asked) && !allows(&other, &asked), "{action}");
+    }
 }
 
 #[test]
 fn a_stack_needs_a_service_role() {
     let policy = generated("require-cfn-role", None, None, Partition::Commercial);
     let with = [("cloudformation:RoleArn", "arn:aws:iam::111111111111:role/x")];
-    for action in ["CreateStack", "UpdateStack", "DeleteStack", "CreateChangeSet"] {
+    let actions = [
+        "CreateStack",
+        "UpdateStack",
+        "DeleteStack",
+        "CreateChangeSet",
+        "ContinueUpdateRollback",
+        "RollbackStack",
+    ];
+    for action in actions {
         let action: &'static str = Box::leak(format!("cloudformation:{action}").into_boxed_str());
         assert!(!allows(&policy, &request(action, &[])), "{action}");
         assert!(allows(&policy, &request(action, &with)), "{action}");
