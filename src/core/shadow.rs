@@ -3,6 +3,7 @@
 //! The metadata service comes last in the credential chain of every SDK, so anything before it wins, silently.
 
 use super::aws_sections::{AwsFile, Section, sections};
+use super::link_local;
 use super::pointers::ENDPOINT;
 
 /// Where a shadow is, so that it can be said whom it affects.
@@ -54,7 +55,7 @@ pub struct Surroundings<'a> {
     pub config: Option<&'a str>,
     /// The text of `~/.aws/credentials`, if there is one.
     pub credentials: Option<&'a str>,
-    /// Where brokerd listens, as `http://address:port/`.
+    /// Where brokerd answers, as `http://address:port/`, the first one is what tools are told; [`link_local::ENDPOINT`] too, if it does there.
     pub endpoints: &'a [String],
 }
 
@@ -170,6 +171,7 @@ fn endpoint(surroundings: &Surroundings<'_>, set: Option<String>) -> Option<Shad
     };
     match set {
         Some(url) if same(&url) => None,
+        None if same(link_local::ENDPOINT) => None,
         Some(_) => Some(Shadow::new(
             Cause::Endpoint,
             format!("{ENDPOINT} names another endpoint"),
