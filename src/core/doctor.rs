@@ -18,6 +18,7 @@ mod fixtures;
 pub mod hardening;
 pub mod keychain;
 pub mod limits;
+pub mod link_local;
 pub mod logins;
 pub mod online;
 pub mod projects;
@@ -36,10 +37,11 @@ pub struct Area {
 }
 
 /// All of them, in the order in which they are shown.
-pub static AREAS: [&Area; 16] = [
+pub static AREAS: [&Area; 17] = [
     &daemon::AREA,
     &keychain::AREA,
     &endpoint::AREA,
+    &link_local::AREA,
     &environment::AREA,
     &aws_files::AREA,
     &tools::AREA,

@@ -17,6 +17,9 @@ pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// The port of it.
 pub const PORT: u16 = 80;
 
+/// The endpoint that tools ask which are told nothing.
+pub const ENDPOINT: &str = "http://169.254.169.254/";
+
 /// One user's redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redirect {
@@ -149,6 +152,20 @@ pub enum State {
     Unanswered,
     /// Somebody answers who is not this user's brokerd.
     Foreign,
+}
+
+impl State {
+    /// What that means, in a sentence.
+    pub fn sentence(self) -> String {
+        match self {
+            Self::On => format!("this user's connections to {ADDRESS}:{PORT} come to this user's brokerd"),
+            Self::Off => format!("{ADDRESS} does not lead to brokerd"),
+            Self::Unanswered => {
+                format!("{ADDRESS}:{PORT} is on this machine, and nobody answers this user there")
+            }
+            Self::Foreign => format!("somebody else than this user's brokerd answers at {ADDRESS}:{PORT}"),
+        }
+    }
 }
 
 impl fmt::Display for State {

@@ -13,6 +13,10 @@ const AGENT: &str = include_str!("../../launchd/dev.brokerd.plist");
 
 /// The names of the units.
 pub const UNITS: [&str; 2] = ["brokerd.service", "brokerd.socket"];
+/// What shows below a user's units that they start at login (`man 1 systemctl`, `enable`).
+pub const WANTED: [&str; 2] = ["default.target.wants/brokerd.service", "sockets.target.wants/brokerd.socket"];
+/// Where a package has them (`man 5 systemd.unit`); those of the user come first.
+pub const PACKAGED: &str = "/usr/lib/systemd/user";
 /// The name of the file in `environment.d`.
 pub const ENVIRONMENT: &str = "60-brokerd.conf";
 
@@ -99,6 +103,17 @@ pub fn addresses(socket: &str) -> Vec<SocketAddr> {
     lines.filter_map(|value| value.trim().parse().ok()).collect()
 }
 
+/// What `ExecStart` of a unit runs (`man 5 systemd.service`): the first word, without what may stand before the path.
+pub fn started(unit: &str) -> Option<PathBuf> {
+    let line = unit.lines().rev().find_map(|line| line.trim().strip_prefix("ExecStart="))?;
+    let line = line.trim_start_matches(['@', '-', ':', '+', '!']);
+    let word = match line.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next()?,
+        None => line.split_whitespace().next()?,
+    };
+    Some(PathBuf::from(word)).filter(|path| path.is_absolute())
+}
+
 fn path(path: &Path) -> String {
     path.display().to_string()
 }
@@ -161,6 +176,18 @@ mod tests {
         );
         assert_eq!(addresses(&service.socket()), service.listen);
         assert!(service.socket().contains("ListenStream=%t/brokerd/control.sock"));
+    }
+
+    #[test]
+    fn the_program_of_a_unit_is_read() {
+        for (unit, expected) in [
+            ("[Service]\nExecStart=/usr/bin/brokerd --x\n", Some("/usr/bin/brokerd")),
+            ("ExecStart=\nExecStart=-\"/my programs/brokerd\" x\n", Some("/my programs/brokerd")),
+            ("ExecStart=brokerd\n", None),
+            ("[Unit]\n", None),
+        ] {
+            assert_eq!(started(unit), expected.map(PathBuf::from), "{unit}");
+        }
     }
 
     #[test]

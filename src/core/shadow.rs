@@ -3,6 +3,7 @@
 //! The metadata service comes last in the credential chain of every SDK, so anything before it wins, silently.
 
 use super::aws_sections::{AwsFile, Section, sections};
+use super::link_local;
 use super::pointers::ENDPOINT;
 
 /// Where a shadow is, so that it can be said whom it affects.
@@ -54,7 +55,8 @@ pub struct Surroundings<'a> {
     pub config: Option<&'a str>,
     /// The text of `~/.aws/credentials`, if there is one.
     pub credentials: Option<&'a str>,
-    /// Where brokerd listens, as `http://address:port/`.
+    /// Where brokerd answers, as `http://address:port/`: first what tools are to be told, and [`link_local::ENDPOINT`] where
+    /// that leads to it.
     pub endpoints: &'a [String],
 }
 
@@ -170,6 +172,7 @@ fn endpoint(surroundings: &Surroundings<'_>, set: Option<String>) -> Option<Shad
     };
     match set {
         Some(url) if same(&url) => None,
+        None if same(link_local::ENDPOINT) => None,
         Some(_) => Some(Shadow::new(
             Cause::Endpoint,
             format!("{ENDPOINT} names another endpoint"),
@@ -230,6 +233,22 @@ mod tests {
         );
         assert_eq!(found(&[(ENDPOINT, "http://127.0.0.1:9254")], None, None), Vec::<String>::new());
         assert_eq!(found(&[("AWS_EC2_METADATA_DISABLED", "false")], None, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_variable_is_needed_where_the_link_local_address_leads_to_brokerd() {
+        let of = |endpoints: &[&str]| {
+            let endpoints: Vec<String> = endpoints.iter().map(|&url| url.to_owned()).collect();
+            let variable = |_: &str| None;
+            shadows(&Surroundings {
+                variable: &variable,
+                config: None,
+                credentials: None,
+                endpoints: &endpoints,
+            })
+            .len()
+        };
+        assert_eq!((of(&ENDPOINTS), of(&[ENDPOINTS[0], link_local::ENDPOINT])), (1, 0));
     }
 
     #[test]

@@ -15,10 +15,8 @@ use clap::{Args, Subcommand};
 use super::commands::{print_json, unexpected};
 use super::failure::{Failure, Kind};
 use super::{client, paint};
-use crate::core::link_local::{
-    ADDRESS, Holder, PORT, Redirect, State, Status, Step, Surroundings, linux, macos,
-};
-use crate::core::protocol::{Reply, Request};
+use crate::core::link_local::{ADDRESS, Holder, Redirect, State, Status, Step, Surroundings, linux, macos};
+use crate::core::protocol::{self, Reply, Request};
 use crate::edges::link_local::{LinkLocalError, at_boot, carry_out, surroundings};
 use crate::edges::user;
 
@@ -117,7 +115,7 @@ impl Enable {
         by_sudo(&steps, &words)?;
         match probe::state(&surroundings()?.address, Some(redirect.port())) {
             State::On => Ok(()),
-            state => Err(Failure::refused(sentence(state)).with_hint("brokerctl link-local status")),
+            state => Err(Failure::refused(state.sentence()).with_hint("brokerctl link-local status")),
         }
     }
 
@@ -173,23 +171,27 @@ impl Disable {
     }
 }
 
-fn status(json: bool) -> Result<(), Failure> {
+/// How it stands with a daemon at this port of 127.0.0.1, if one runs.
+pub(super) fn look(port: Option<u16>) -> Result<Status, Failure> {
     let found = surroundings()?;
-    let uid = user::uid();
-    let port = own_port().ok();
-    let status = Status {
+    Ok(Status {
         state: probe::state(&found.address, port),
-        at_boot: at_boot().contains(&uid),
+        at_boot: at_boot().contains(&user::uid()),
         address: found.address,
         real_service: found.real,
-    };
+    })
+}
+
+fn status(json: bool) -> Result<(), Failure> {
+    let port = own_port().ok();
+    let status = look(port)?;
     if json {
         return print_json(&status);
     }
     let mut out = anstream::stdout().lock();
     let state = status.state.to_string();
     let state = if status.state == State::On { paint::good(&state) } else { paint::note(&state) };
-    writeln!(out, "{state}: {}", sentence(status.state))?;
+    writeln!(out, "{state}: {}", status.state.sentence())?;
     if status.at_boot {
         writeln!(out, "it comes back at each start of the machine")?;
     }
@@ -209,17 +211,6 @@ fn status(json: bool) -> Result<(), Failure> {
         State::On => {}
     }
     Ok(())
-}
-
-fn sentence(state: State) -> String {
-    match state {
-        State::On => format!("this user's connections to {ADDRESS}:{PORT} come to this user's brokerd"),
-        State::Off => format!("{ADDRESS} does not lead to brokerd"),
-        State::Unanswered => {
-            format!("{ADDRESS}:{PORT} is on this machine, and nobody answers this user there")
-        }
-        State::Foreign => format!("somebody else than this user's brokerd answers at {ADDRESS}:{PORT}"),
-    }
 }
 
 fn is_root() -> bool {
@@ -260,12 +251,17 @@ fn only_root_names(named: bool) -> Result<(), Failure> {
     })
 }
 
-/// The port of this user's daemon on 127.0.0.1, where a redirect leads to.
-fn own_port() -> Result<u16, Failure> {
-    let Reply::Status(status) = client::ask(&Request::Status)? else { return Err(unexpected()) };
+/// The port of a daemon on 127.0.0.1, where a redirect leads to.
+pub(super) fn port_of(status: &protocol::Status) -> Option<u16> {
     let mut local = status.sockets.iter().filter(|socket| !socket.remote);
     let found = local.find(|socket| socket.address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST));
-    found.map(|socket| socket.address.port()).ok_or_else(|| {
+    found.map(|socket| socket.address.port())
+}
+
+/// [`port_of`] this user's daemon.
+fn own_port() -> Result<u16, Failure> {
+    let Reply::Status(status) = client::ask(&Request::Status)? else { return Err(unexpected()) };
+    port_of(&status).ok_or_else(|| {
         Failure::refused("brokerd does not listen on 127.0.0.1, where a redirect leads")
             .with_hint("add \"127.0.0.1:9254\" to `listen` in config.toml, and start it anew")
     })

@@ -1,20 +1,21 @@
 //! `brokerctl service`: brokerd as a service of this user.
 
 mod address;
+mod files;
 mod install;
 mod manager;
 mod report;
 mod uninstall;
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Subcommand;
 
 use super::failure::{Failure, Kind};
-use crate::core::service::{ENVIRONMENT, Service as Description, UNITS};
-use crate::edges::directories::Directories;
+use crate::core::service::UNITS;
+
+pub(super) use files::units;
 
 /// `brokerctl service`.
 #[derive(Debug, Subcommand)]
@@ -72,34 +73,4 @@ fn logs(follow: bool, lines: u32) -> Result<(), Failure> {
         message: format!("journalctl: {error}"),
         hint: Some("systemctl --user status brokerd shows the last lines".to_owned()),
     })
-}
-
-/// Where the files of the service are.
-struct Places {
-    directories: Directories,
-    units: PathBuf,
-    environment: PathBuf,
-}
-
-impl Places {
-    fn find() -> Result<Self, Failure> {
-        let directories =
-            Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
-        let config = directories.config().parent().unwrap_or(directories.config()).to_owned();
-        Ok(Self {
-            directories,
-            units: config.join("systemd/user"),
-            environment: config.join("environment.d").join(ENVIRONMENT),
-        })
-    }
-
-    /// The files with their texts.
-    fn files(&self, service: &Description) -> [(PathBuf, String); 3] {
-        let [unit, socket] = UNITS.map(|name| self.units.join(name));
-        [
-            (unit, service.unit()),
-            (socket, service.socket()),
-            (self.environment.clone(), service.environment()),
-        ]
-    }
 }

@@ -136,5 +136,23 @@ def test_a_unit_that_starts_what_is_gone_is_a_problem(broker, shop, place):
     assert found["service-broken"]["fix"] == "brokerctl service install" and "service-without-socket" in found
     place.write(units / "brokerd.service", f"[Service]\nExecStart={broker.programs.brokerd}\n")
     place.write(units / "brokerd.socket", "[Socket]\n")
-    found, report = examine(broker, shop, code=0)
-    assert not [name for name in found if name.startswith("service")], found
+    _, report = examine(broker, shop, code=0)
+    outdated = {finding["where"] for finding in report["findings"] if finding["id"] in ("service-outdated", "not-seen")}
+    assert outdated, report
+
+
+def test_hardening_is_what_the_daemon_says_of_itself(broker, shop):
+    _, report = examine(broker, shop, code=0)
+    said = [finding for finding in report["findings"] if finding["id"].startswith("hardening")]
+    measures = broker.status()["hardening"]
+    held = next(finding["sentence"] for finding in said if finding["level"] == "ok")
+    assert "no core dumps" in held and "no new privileges" in held
+    assert len([finding for finding in said if finding["level"] != "ok"]) == len([one for one in measures if not one["holds"]])
+
+
+def test_the_link_local_address_is_looked_at(broker, shop):
+    state = json.loads(broker.ctl("link-local", "status", "--json").stdout)["state"]
+    _, report = examine(broker, shop, code=0)
+    assert [finding["id"] for finding in report["findings"] if finding["id"].startswith("link-local")] == [
+        {"on": "link-local", "off": "link-local"}.get(state, f"link-local-{state}")
+    ]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -55,6 +56,27 @@ def test_completions_are_programs_of_their_shells(staged):
         parses(shell, (staged / "completions" / name).read_text())
 
 
+def units_are_accepted(root):
+    """The units name programs that the package has, and systemd reads them without a word."""
+    user = root / "usr/lib/systemd/user"
+    service = (user / "brokerd.service").read_text()
+    assert (root / next(line for line in service.splitlines() if line.startswith("ExecStart=")).partition("=/")[2]).exists()
+    assert "ListenStream=127.0.0.1:9254\n" in (user / "brokerd.socket").read_text()
+    assert "@" not in re.sub(r"@system-service|SystemCallFilter=.*", "", service), "nothing is left to fill in"
+    if not shutil.which("systemd-analyze"):
+        return
+    # It looks for the programs on this machine, so the user's are shown where they are.
+    copies = root / "verified"
+    copies.mkdir()
+    (copies / "brokerd.service").write_text(service.replace("=/usr/bin/", f"={root}/usr/bin/"))
+    shutil.copy(user / "brokerd.socket", copies)
+    verify = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"]
+    run(*verify, "--user", copies / "brokerd.service", copies / "brokerd.socket", env={**os.environ, "XDG_RUNTIME_DIR": str(root)})
+    if shutil.which("nft"):
+        run(*verify, root / "usr/lib/systemd/system/brokerd-link-local@.service")
+    shutil.rmtree(copies)
+
+
 def test_it_installs_works_and_leaves_nothing(staged, tmp_path):
     needs("dpkg")
     if not shutil.which("cargo-deb"):
@@ -84,6 +106,9 @@ def test_it_installs_works_and_leaves_nothing(staged, tmp_path):
         "usr/share/fish/vendor_completions.d/brokerctl.fish",
         "usr/share/man/man1/brokerd.1.gz",
         "usr/share/man/man1/brokerctl-prompt.1.gz",
+        "usr/lib/systemd/user/brokerd.service",
+        "usr/lib/systemd/user/brokerd.socket",
+        "usr/lib/systemd/system/brokerd-link-local@.service",
         f"{doc}/README.md",
         f"{doc}/prompt.md",
         f"{doc}/LICENSE-MIT",
@@ -93,6 +118,7 @@ def test_it_installs_works_and_leaves_nothing(staged, tmp_path):
     version = json.loads(run("cargo", "metadata", "--no-deps", "--format-version", "1", "--locked", cwd=CHECKOUT))["packages"][0]["version"]
     assert run(root / "usr/bin/brokerd", "--version") == f"brokerd {version}\n"
     assert run(root / "usr/bin/brokerctl", "--version") == f"brokerctl {version}\n"
+    units_are_accepted(root)
     for path in (root / "usr").rglob("*"):
         assert path.stat().st_uid == 0 and path.stat().st_mode & 0o022 == 0, path
     run(*dpkg, "--purge", "brokerd")
@@ -114,7 +140,7 @@ def test_the_release_workflow_pins_what_it_uses():
 
 def test_the_crate_has_what_it_needs_and_no_more():
     listed = run("cargo", "package", "--list", "--allow-dirty", "--locked", cwd=CHECKOUT).splitlines()
-    for name in ("Cargo.toml", "README.md", "LICENSE-MIT", "src/bin/brokerd.rs", "examples/manual.rs", "CHANGELOG.md"):
+    for name in ("Cargo.toml", "README.md", "LICENSE-MIT", "src/bin/brokerd.rs", "examples/manual.rs", "CHANGELOG.md", "systemd/brokerd.service", "launchd/dev.brokerd.plist"):
         assert name in listed, name
     outside = ("fuzz/", ".ci/", ".github/", "packaging/", "target/", "tests/real/test_")
     assert [name for name in listed if name.startswith(outside)] == []

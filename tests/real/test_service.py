@@ -78,9 +78,24 @@ def test_installed_it_serves_and_says_how_it_is(service, manager):
     assert (said["socket"], said["service"], said["pid"]) == ("active", "active", pid(manager))
     assert said["daemon_version"] == said["brokerctl_version"]
     assert len(said["drop_ins"]) == 1
+    doctor = json.loads(service.ctl("doctor", "--json", cwd=service.shop).stdout)
+    levels = {finding["id"]: finding["level"] for finding in doctor["findings"] if finding["id"].startswith(("service", "hardening"))}
+    assert levels.items() >= {"service": "ok", "hardening": "ok"}.items() and not [name for name in levels if name.startswith("service-")], levels
     again = service.ctl("service", "install").stdout
     assert again.count("as it is") == 3 and "write" not in again
     assert pid(manager) == said["pid"], "nothing changed, and it was restarted"
+
+
+def test_the_first_run_installs_it(manager, broker, place, sts):
+    port = free_port()
+    place.settings(f'listen = ["127.0.0.1:{port}"]\n')
+    drop_in(place, f"Environment=AWS_ENDPOINT_URL_STS={sts.url} AWS_REGION=eu-west-1\n")
+    shop = place.serverless("code/shop", app="shop")
+    said = broker.ctl("init", "--yes", "--source", "work", "--role", f"shop.dev={SHOP.arn}", cwd=place.home).stdout
+    assert f"answers at http://127.0.0.1:{port}/" in said and f"you are role {SHOP.name}" in said, said
+    assert manager.show("brokerd.service", "ActiveState") == "active" and manager.show("brokerd.service", "UnitFileState") == "enabled"
+    broker.endpoint = f"http://127.0.0.1:{port}/"
+    assert broker.ask(shop).role == SHOP.name
 
 
 def test_a_dry_run_changes_nothing(manager, broker, place):

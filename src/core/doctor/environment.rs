@@ -1,6 +1,7 @@
 //! Variables of the environment that win over brokerd, or lead tools past it.
 
 use super::{Area, Finding, Level, Topic, clients};
+use crate::core::link_local;
 use crate::core::pointers::{ENDPOINT_NAMES, REGION_NAMES};
 use crate::core::shadow::{Cause, Shadow, Surroundings, shadows};
 
@@ -264,7 +265,7 @@ fn other_endpoints(endpoints: &[String], variable: &dyn Fn(&str) -> Option<Strin
     let missing: Vec<&str> = ENDPOINT_NAMES[1..]
         .iter()
         .copied()
-        .filter(|name| !variable(name).is_some_and(|url| ours(&url)))
+        .filter(|name| !ours(variable(name).as_deref().unwrap_or(link_local::ENDPOINT)))
         .collect();
     (!missing.is_empty()).then(|| {
         let sentence = format!("{} does not lead to brokerd", missing.join(" and "));

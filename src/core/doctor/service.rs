@@ -1,12 +1,11 @@
 //! The units by which brokerd starts at login.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Area, Finding, Level, Topic};
 
 /// The area.
-pub static AREA: Area =
-    Area { name: "service", topics: &[&NOT_INSTALLED, &BROKEN, &OTHER_PROGRAM, &NO_SOCKET] };
+pub static AREA: Area = Area { name: "service", topics: &[&NOT_INSTALLED, &BROKEN, &OUTDATED, &NO_SOCKET] };
 
 /// What puts the units in place, anew too.
 const INSTALL: &str = "brokerctl service install";
@@ -25,11 +24,11 @@ static BROKEN: Topic = Topic {
     why: "brokerd does not start at the next login",
     fix: "brokerctl service install",
 };
-static OTHER_PROGRAM: Topic = Topic {
+static OUTDATED: Topic = Topic {
     id: "service-outdated",
     level: Level::Warning,
-    finds: "the unit starts another brokerd than the one beside this brokerctl",
-    why: "after an upgrade the old one is started, or one of two installations",
+    finds: "a file of the service is missing, or says something else than brokerctl service install would write now",
+    why: "after an upgrade or an edit of config.toml the service starts another program, or at another address",
     fix: "brokerctl service install",
 };
 static NO_SOCKET: Topic = Topic {
@@ -40,52 +39,54 @@ static NO_SOCKET: Topic = Topic {
     fix: "brokerctl service install",
 };
 
-/// The units as they were found.
+/// The units as they were found, the user's own or a package's.
 #[derive(Debug, Default)]
 pub struct Units {
-    /// `brokerd.service`: its file and its text.
-    pub service: Option<(PathBuf, String)>,
+    /// Whether this user has the service, not only the machine.
+    pub is_chosen: bool,
+    /// The file of `brokerd.service`.
+    pub service: Option<PathBuf>,
     /// Whether there is a `brokerd.socket`.
     pub has_socket: bool,
     /// The program that the service starts, and whether it can be run.
     pub program: Option<(PathBuf, bool)>,
 }
 
-/// What `ExecStart` of a unit runs (`man 5 systemd.service`): the first word, without what may stand before the path.
-pub fn program(unit: &str) -> Option<PathBuf> {
-    let line = unit.lines().rev().find_map(|line| line.trim().strip_prefix("ExecStart="))?;
-    let line = line.trim_start_matches(['@', '-', ':', '+', '!']);
-    let word = match line.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next()?,
-        None => line.split_whitespace().next()?,
-    };
-    Some(PathBuf::from(word)).filter(|path| path.is_absolute())
+impl Units {
+    /// Whether brokerd is a service of this user.
+    pub fn is_installed(&self) -> bool {
+        self.is_chosen && self.service.is_some()
+    }
 }
 
-/// The units. `beside` is the brokerd next to this brokerctl, as a real path.
-pub fn judge(units: &Units, beside: Option<&Path>) -> Vec<Finding> {
-    let Some((file, _)) = &units.service else {
+/// The units. `outdated` are the files that `install` would write anew, or why that cannot be told.
+pub fn judge(units: &Units, outdated: Result<Vec<PathBuf>, String>) -> Vec<Finding> {
+    let Some(file) = units.service.as_ref().filter(|_| units.is_chosen) else {
         return vec![Finding::of(&NOT_INSTALLED, "brokerd does not start at login").with_fix(INSTALL)];
     };
-    let mut found = Vec::new();
-    match &units.program {
-        Some((program, true)) if beside.is_some_and(|beside| beside != program) => {
-            let beside = beside.unwrap_or(Path::new("")).display();
-            let sentence =
-                format!("the service starts {}, and beside brokerctl is {beside}", program.display());
-            found.push(Finding::of(&OTHER_PROGRAM, sentence).at(file, None).with_fix(INSTALL));
-        }
-        Some((_, true)) => {}
+    let broken = match &units.program {
+        Some((_, true)) => None,
         Some((program, false)) => {
-            let sentence = format!("the service starts {}, which is not there", program.display());
-            found.push(Finding::of(&BROKEN, sentence).at(file, None).with_fix(INSTALL));
+            Some(format!("the service starts {}, which is not there", program.display()))
         }
-        None => {
-            found.push(Finding::of(&BROKEN, "the service starts nothing").at(file, None).with_fix(INSTALL));
-        }
-    }
+        None => Some("the service starts nothing".to_owned()),
+    };
+    let is_broken = broken.is_some();
+    let mut found: Vec<Finding> = broken
+        .into_iter()
+        .map(|sentence| Finding::of(&BROKEN, sentence).at(file, None).with_fix(INSTALL))
+        .collect();
     if !units.has_socket {
         found.push(Finding::of(&NO_SOCKET, "brokerd.socket is missing").at(file, None).with_fix(INSTALL));
+    }
+    match outdated {
+        // What is broken is said already, and one command mends both.
+        Ok(files) if !is_broken => found.extend(files.iter().map(|file| {
+            let sentence = "this is not what brokerctl service install would write now";
+            Finding::of(&OUTDATED, sentence).at(file, None).with_fix(INSTALL)
+        })),
+        Ok(_) => {}
+        Err(why) => found.push(Finding::unseen("whether the service is up to date", why)),
     }
     if found.is_empty() {
         found.push(Finding::fine(&AREA, format!("brokerd is a service of yours: {}", file.display())));
@@ -98,35 +99,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_of_a_unit_is_read() {
-        for (unit, expected) in [
-            ("[Service]\nExecStart=/usr/bin/brokerd --x\n", Some("/usr/bin/brokerd")),
-            ("ExecStart=\nExecStart=-\"/my programs/brokerd\" x\n", Some("/my programs/brokerd")),
-            ("ExecStart=brokerd\n", None),
-            ("[Unit]\n", None),
-        ] {
-            assert_eq!(program(unit), expected.map(PathBuf::from), "{unit}");
-        }
-    }
-
-    #[test]
-    fn a_unit_is_there_and_starts_this_brokerd() {
-        let service = || Some((PathBuf::from("/u/brokerd.service"), String::new()));
+    fn a_unit_is_there_and_is_what_would_be_written() {
         let with = |program: Option<(&str, bool)>, has_socket| Units {
-            service: service(),
+            is_chosen: true,
+            service: Some("/u/brokerd.service".into()),
             has_socket,
             program: program.map(|(path, there)| (path.into(), there)),
         };
-        for (units, ids) in [
-            (Units::default(), vec!["service-not-installed"]),
-            (with(Some(("/b", true)), true), vec!["service"]),
-            (with(Some(("/b", true)), false), vec!["service-without-socket"]),
-            (with(Some(("/old", true)), true), vec!["service-outdated"]),
-            (with(Some(("/b", false)), true), vec!["service-broken"]),
-            (with(None, true), vec!["service-broken"]),
+        let fine = || with(Some(("/b", true)), true);
+        let old = || Ok(vec![PathBuf::from("/u/brokerd.service")]);
+        for (units, outdated, ids) in [
+            (Units::default(), Ok(Vec::new()), vec!["service-not-installed"]),
+            (Units { is_chosen: false, ..fine() }, Ok(Vec::new()), vec!["service-not-installed"]),
+            (fine(), Ok(Vec::new()), vec!["service"]),
+            (with(Some(("/b", true)), false), Ok(Vec::new()), vec!["service-without-socket"]),
+            (fine(), old(), vec!["service-outdated"]),
+            (fine(), Err("x".to_owned()), vec!["not-seen"]),
+            (with(Some(("/b", false)), true), old(), vec!["service-broken"]),
+            (with(None, true), Ok(Vec::new()), vec!["service-broken"]),
         ] {
-            let found: Vec<_> =
-                judge(&units, Some(Path::new("/b"))).iter().map(|finding| finding.id).collect();
+            let found: Vec<_> = judge(&units, outdated).iter().map(|finding| finding.id).collect();
             assert_eq!(found, ids);
         }
     }

@@ -11,19 +11,20 @@ use crate::core::doctor::catalog::Reading;
 use crate::core::doctor::endpoint::{Occupied, Probe};
 use crate::core::doctor::{
     Finding, aws_files, catalog, clock, daemon, endpoint, environment, files, hardening, keychain, limits,
-    logins, online, projects, service, tools,
+    link_local as redirect, logins, online, projects, service, tools,
 };
 use crate::core::fault::Faults;
+use crate::core::link_local::{ENDPOINT, State};
 use crate::core::protocol::{Explanation, Reply, Request, Status};
 use crate::core::wanted::Wanted;
 use crate::ctl::commands::unexpected;
 use crate::ctl::failure::{Failure, Kind};
-use crate::ctl::{client, listeners};
+use crate::ctl::{client, link_local, listeners, service as installed};
 use crate::edges::catalog_file::{CatalogFile, CatalogFileError};
 use crate::edges::directories::Directories;
 use crate::edges::peer::listener;
 use crate::edges::surroundings::{AwsPlace, Here};
-use crate::edges::{daemon_process, file_modes, search_path, service_unit, token_request, user, watch};
+use crate::edges::{file_modes, search_path, token_request, user, watch};
 
 /// All that was found.
 pub(super) struct Collected {
@@ -40,7 +41,7 @@ impl Collected {
         let mut findings = Vec::new();
         let config = read_file(&directories.config_file(), Config::parse);
         let asked = ask(path);
-        let endpoints = match &asked {
+        let mut endpoints = match &asked {
             Ok((status, _)) => status.endpoints.clone(),
             Err(_) => expected(&config).iter().map(|address| format!("http://{address}/")).collect(),
         };
@@ -50,6 +51,9 @@ impl Collected {
             Ok((status, explanation)) => {
                 here = projects::here(&explanation);
                 of_daemon(&status, &explanation, &mut findings);
+                if of_redirect(&status, &mut findings) {
+                    endpoints.push(ENDPOINT.to_owned());
+                }
             }
             Err(failure) => {
                 let runs = failure.kind != Kind::NotRunning;
@@ -65,10 +69,8 @@ impl Collected {
         let agreed = read_file(&directories.catalog_file(), Catalog::parse);
         findings.extend(catalog::judge(&directories.catalog_file(), &agreed));
         findings.extend(limits::judge(&watch::usage()));
-        if let Some(config_home) = directories.config().parent() {
-            findings
-                .extend(service::judge(&service_unit::units(config_home), service_unit::beside().as_deref()));
-        }
+        let (units, outdated) = installed::units()?;
+        findings.extend(service::judge(&units, outdated.map_err(|failure| failure.message)));
         if online && not_running.is_none() {
             let outcome = here.as_ref().map(refresh).transpose()?;
             findings.push(online::judge(here.as_ref(), outcome));
@@ -106,7 +108,18 @@ fn of_daemon(status: &Status, explanation: &Explanation, findings: &mut Vec<Find
     findings.extend(projects::judge(explanation, &status.projects, &status.found));
     findings.extend(logins::judge(&status.logins, status.now));
     findings.extend(clock::judge(status.clock_ahead));
-    findings.extend(hardening::judge(&daemon_process::protection(status.pid)));
+    findings.extend(hardening::judge(&status.hardening));
+}
+
+/// Looks at 169.254.169.254. Whether the daemon answers there.
+fn of_redirect(status: &Status, findings: &mut Vec<Finding>) -> bool {
+    let found = link_local::look(link_local::port_of(status));
+    let is_on = found.as_ref().is_ok_and(|found| found.state == State::On);
+    findings.push(match found {
+        Ok(found) => redirect::judge(&found),
+        Err(failure) => Finding::unseen(ENDPOINT, failure.message),
+    });
+    is_on
 }
 
 fn probe(address: SocketAddr) -> Probe {

@@ -9,7 +9,7 @@ use super::asking::Asking;
 use crate::core::protocol::Request;
 use crate::ctl::failure::{Failure, Kind};
 use crate::ctl::{client, paint};
-use crate::edges::service_unit;
+use crate::edges::search_path;
 
 /// It starts in milliseconds.
 const START: Duration = Duration::from_secs(20);
@@ -29,7 +29,7 @@ pub(super) fn start(asking: Asking, left_out: bool) -> Result<bool, Failure> {
         writeln!(out, "brokerd runs already")?;
         return Ok(true);
     }
-    let Some(program) = service_unit::beside() else {
+    let Some(program) = search_path::beside("brokerd") else {
         writeln!(
             out,
             "{} there is no brokerd beside brokerctl: start yours, and come back",

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::address::choose;
-use super::{Places, manager};
+use super::files::{Places, Planned};
+use super::manager;
 use crate::core::protocol::{Reply, Request};
 use crate::core::service::{Service, UNITS};
 use crate::ctl::commands::unexpected;
 use crate::ctl::failure::Failure;
 use crate::ctl::{client, paint};
-use crate::edges::atomic_file;
 use crate::edges::peer::listener;
+use crate::edges::{atomic_file, search_path};
 
 /// So long the service may take to answer for the first time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,11 +27,11 @@ pub(super) fn run(dry_run: bool) -> Result<(), Failure> {
     if !dry_run {
         manager::reach()?;
     }
-    let mut files: Vec<(PathBuf, String)> = places.files(&service).into();
-    files.extend(choice.config.map(|text| (places.directories.config_file(), text)));
+    let mut files: Vec<Planned> = places.files(&service).into();
+    files.extend(choice.config.map(|text| Planned::own(places.directories.config_file(), text)));
     let mut changed = false;
-    for (path, text) in &files {
-        changed |= put(path, text, dry_run)?;
+    for file in &files {
+        changed |= put(file, dry_run)?;
     }
     let active = is_active(UNITS[1]);
     if !active && let Some(found) = listener::of(service.listen[0]) {
@@ -101,23 +102,20 @@ pub(super) fn describe(places: &Places, listen: Vec<std::net::SocketAddr>) -> Re
 
 /// The daemon that lies beside this program.
 fn program() -> Result<PathBuf, Failure> {
-    let own = std::env::current_exe()?;
-    let beside = own.with_file_name("brokerd");
-    if beside.is_file() {
-        return Ok(beside);
-    }
-    Err(Failure::refused(format!("there is no {}", beside.display()))
-        .with_hint("install brokerd and brokerctl into one directory, as cargo install does"))
+    search_path::beside("brokerd").ok_or_else(|| {
+        Failure::refused("there is no brokerd beside brokerctl")
+            .with_hint("install brokerd and brokerctl into one directory, as cargo install does")
+    })
 }
 
 /// Writes a file unless it has this text, and says so.
-fn put(path: &Path, text: &str, dry_run: bool) -> Result<bool, Failure> {
+fn put(file: &Planned, dry_run: bool) -> Result<bool, Failure> {
     let mut out = anstream::stdout().lock();
-    let before = fs::read_to_string(path).ok();
-    if before.as_deref() == Some(text) {
-        writeln!(out, "{} {}", paint::faint("as it is"), path.display())?;
+    if let Some(current) = file.current() {
+        writeln!(out, "{} {}", paint::faint("as it is"), current.display())?;
         return Ok(false);
     }
+    let Planned { path, text, .. } = file;
     writeln!(out, "{} {}", verb(dry_run, "write"), path.display())?;
     if dry_run {
         for line in text.lines() {

@@ -1,12 +1,12 @@
 //! `brokerctl service status`.
 
-use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::address::choose;
-use super::{Places, install, manager};
+use super::files::Places;
+use super::manager;
 use crate::core::protocol::{Reply, Request};
 use crate::core::service::{UNITS, addresses};
 use crate::ctl::commands::print_json;
@@ -18,7 +18,7 @@ use crate::ctl::{client, paint};
 struct ServiceStatus {
     installed: bool,
     /// Files that this version would write otherwise, and those that are missing.
-    outdated: Vec<String>,
+    outdated: Vec<PathBuf>,
     enabled: bool,
     /// Of the sockets: `active`, `inactive`, `failed`.
     socket: String,
@@ -53,9 +53,9 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
 
 fn look() -> Result<ServiceStatus, Failure> {
     let places = Places::find()?;
-    let socket_text = fs::read_to_string(places.units.join(UNITS[1])).unwrap_or_default();
-    let listen = addresses(&socket_text);
-    let installed = UNITS.iter().all(|name| places.units.join(name).exists());
+    let units = places.units();
+    let listen = addresses(&places.in_force(UNITS[1]).map(|(_, text)| text).unwrap_or_default());
+    let installed = units.is_installed() && units.has_socket;
     manager::reach()?;
     let names = "ActiveState,UnitFileState,DropInPaths,MainPID,NRestarts,NeedDaemonReload";
     let [service, socket] = UNITS.map(|unit| manager::properties(unit, names));
@@ -65,7 +65,7 @@ fn look() -> Result<ServiceStatus, Failure> {
     };
     let number = |name: &str| value(&service, name).parse().unwrap_or(0);
     let state = value(&service, "ActiveState");
-    let outdated = if installed { outdated(&places)? } else { Vec::new() };
+    let outdated = if installed { places.outdated()? } else { Vec::new() };
     let enabled = [&service, &socket].iter().all(|unit| value(unit, "UnitFileState") == "enabled");
     let drop_ins = [&service, &socket]
         .iter()
@@ -83,7 +83,8 @@ fn look() -> Result<ServiceStatus, Failure> {
     let mut troubles = Vec::new();
     if installed {
         if !outdated.is_empty() {
-            troubles.push(format!("outdated: {}: brokerctl service install", outdated.join(", ")));
+            let shown: Vec<String> = outdated.iter().map(|path| path.display().to_string()).collect();
+            troubles.push(format!("outdated: {}: brokerctl service install", shown.join(", ")));
         }
         if !enabled {
             troubles.push("it does not start at login: brokerctl service install".to_owned());
@@ -120,15 +121,6 @@ fn look() -> Result<ServiceStatus, Failure> {
         brokerctl_version: own,
         troubles,
     })
-}
-
-/// The files that `install` would write now.
-fn outdated(places: &Places) -> Result<Vec<String>, Failure> {
-    let choice = choose(&places.directories.config_file())?;
-    let service = install::describe(places, choice.listen)?;
-    let files = places.files(&service).into_iter();
-    let differ = files.filter(|(path, text)| fs::read_to_string(path).ok().as_deref() != Some(text));
-    Ok(differ.map(|(path, _)| path.display().to_string()).collect())
 }
 
 fn print(status: &ServiceStatus) -> Result<(), Failure> {

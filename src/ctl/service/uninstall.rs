@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use super::{Places, manager};
+use super::files::Places;
+use super::manager;
 use crate::core::service::{UNITS, addresses};
 use crate::ctl::failure::Failure;
 
@@ -15,13 +16,13 @@ pub(super) fn run(dry_run: bool) -> Result<(), Failure> {
     let files = [places.units.join(UNITS[0]), places.units.join(UNITS[1]), places.environment.clone()];
     let there: Vec<&Path> =
         files.iter().map(std::path::PathBuf::as_path).filter(|path| path.exists()).collect();
-    if there.is_empty() {
+    if there.is_empty() && !places.starts_at_login() {
         writeln!(out, "the service is not installed")?;
         return Ok(());
     }
     // Even without a manager the files can be taken away.
     let reached = manager::reach();
-    let socket = fs::read_to_string(&files[1]).unwrap_or_default();
+    let socket = places.in_force(UNITS[1]).map(|(_, text)| text).unwrap_or_default();
     let names = super::install::describe(&places, addresses(&socket)).map(|service| service.variable_names());
     let [unit, socket] = UNITS;
     let run = |out: &mut dyn Write, words: &[&str]| -> Result<(), Failure> {
@@ -33,7 +34,7 @@ pub(super) fn run(dry_run: bool) -> Result<(), Failure> {
         }
         Ok(())
     };
-    if files[0].exists() && files[1].exists() {
+    if UNITS.iter().all(|name| places.in_force(name).is_some()) {
         run(&mut out, &["disable", "--now", socket, unit])?;
     }
     for path in there {
