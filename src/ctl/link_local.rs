@@ -115,7 +115,7 @@ impl Enable {
         words.extend(self.boot.then_some("--boot"));
         words.extend(self.replace_real_imds.then_some("--replace-real-imds"));
         by_sudo(&steps, &words)?;
-        match probe::state(&surroundings()?.address, Some(redirect.port())) {
+        match probe::state(&surroundings()?, Some(redirect.port())) {
             State::On => Ok(()),
             state => Err(Failure::refused(sentence(state)).with_hint("brokerctl link-local status")),
         }
@@ -163,9 +163,7 @@ impl Disable {
             return said("there was no redirect");
         }
         if !is_root() {
-            if found.address == Holder::Nothing && !kept.contains(&uid) {
-                return said("there was no redirect");
-            }
+            // Only root sees the rules, which stay when the address goes.
             return by_sudo(&steps, &["disable"]);
         }
         carry_out_all(&steps)?;
@@ -178,7 +176,7 @@ fn status(json: bool) -> Result<(), Failure> {
     let uid = user::uid();
     let port = own_port().ok();
     let status = Status {
-        state: probe::state(&found.address, port),
+        state: probe::state(&found, port),
         at_boot: at_boot().contains(&uid),
         address: found.address,
         real_service: found.real,
@@ -216,7 +214,7 @@ fn sentence(state: State) -> String {
         State::On => format!("this user's connections to {ADDRESS}:{PORT} come to this user's brokerd"),
         State::Off => format!("{ADDRESS} does not lead to brokerd"),
         State::Unanswered => {
-            format!("{ADDRESS}:{PORT} is on this machine, and nobody answers this user there")
+            format!("nobody answers this user at {ADDRESS}:{PORT}")
         }
         State::Foreign => format!("somebody else than this user's brokerd answers at {ADDRESS}:{PORT}"),
     }
