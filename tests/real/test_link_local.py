@@ -91,6 +91,16 @@ class User:
         """`brokerctl link-local status --json`."""
         return json.loads(self.broker.ctl("link-local", "status", "--json").stdout)
 
+    def without_sudo(self):
+        """An environment with something in sudo's place that only writes down what it was to run."""
+        places = self.place.directory("bin")
+        self.place.write("bin/sudo", '#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/asked"\nexit 0\n', mode=0o755)
+        return self.broker.client_environment() | {"PATH": f"{places}:/usr/bin:/bin"}
+
+    def asked_of_sudo(self):
+        """What it wrote down."""
+        return (self.place.home / "asked").read_text().split()
+
     def close(self):
         """Ends the broker."""
         self.broker.stop()
@@ -298,6 +308,8 @@ def test_nobody_takes_the_place_of_a_broker_that_is_down(users, namespace, progr
             assert stranger.stdout.readline() == "ready\n"
             assert said("127.0.0.1", user.port) == "hello", "it does listen"
             assert said(ADDRESS, 80) == "TimeoutError"
+            namespace.root(["nft", "delete", "chain", "ip", f"brokerd_{user.person.uid}", "answers"])
+            assert said(ADDRESS, 80) == "hello", "it is that chain that keeps it out"
         finally:
             stranger.kill()
     namespace.root([*ctl, "disable", "--user", user.person.name])
@@ -309,11 +321,9 @@ def test_a_redirect_without_its_address_is_taken_away(users, namespace, programs
     namespace.root([programs.brokerctl, "link-local", "enable", "--user", user.person.name, *real()])
     namespace.root(["ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo"])
     assert namespace.facts() != before
-    places = user.place.directory("bin")
-    user.place.write("bin/sudo", '#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/asked"\nexit 0\n', mode=0o755)
-    env = user.broker.client_environment() | {"PATH": f"{places}:/usr/bin:/bin"}
+    env = user.without_sudo()
     assert "there was no redirect" not in user.broker.ctl("link-local", "disable", env=env).stdout
-    asked = (user.place.home / "asked").read_text().split()[1:]
+    asked = user.asked_of_sudo()[1:]
     namespace.root(asked)
     assert namespace.facts() == before
     assert "there was no redirect" in namespace.root(asked).stdout
@@ -327,19 +337,17 @@ def test_a_users_command_shows_what_sudo_is_to_run(users, namespace, programs):
     assert rule in shown and f"ip address add {ADDRESS}/32 dev lo" in shown
     assert namespace.facts() == before
     # In sudo's place something that writes down what it was to run, and is refused by root's own check before that.
-    places = user.place.directory("bin")
-    user.place.write("bin/sudo", '#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/asked"\nexit 0\n', mode=0o755)
-    env = user.broker.client_environment() | {"PATH": f"{places}:/usr/bin:/bin"}
+    env = user.without_sudo()
     done = user.broker.ctl("link-local", "enable", *real(), env=env, code=1)
     assert rule in done.stdout and "does not lead to brokerd" in done.stderr, "it looks whether it came true"
-    asked = (user.place.home / "asked").read_text().split()
+    asked = user.asked_of_sudo()
     assert asked[:2] == ["--", str(programs.brokerctl)]
     namespace.root(asked[1:])
     assert user.status()["state"] == "on"
     assert user.broker.ctl("link-local", "enable", *real(), env=env).returncode == 0
     done = user.broker.ctl("link-local", "disable", env=env)
     assert f"nft delete table ip brokerd_{user.person.uid}" in done.stdout
-    namespace.root((user.place.home / "asked").read_text().split()[1:])
+    namespace.root(user.asked_of_sudo()[1:])
     assert namespace.facts() == before
     if not shutil.which("sudo"):
         missing = user.broker.ctl("link-local", "enable", *real(), code=1).stderr
