@@ -123,6 +123,16 @@ pub struct Surroundings {
     pub users: Option<Vec<u32>>,
     /// What says that this machine has a metadata service of its own.
     pub real: Option<String>,
+    /// Whether a route leads to the address away from this machine.
+    pub is_routed: bool,
+}
+
+impl Surroundings {
+    /// Whether others reach a metadata service by a route. Then the address must not be put on the loopback interface,
+    /// which would win over the route for everybody; the rules lead a user's connections without it.
+    pub fn has_reached_service(&self) -> bool {
+        self.real.is_some() && self.is_routed
+    }
 }
 
 /// What has 169.254.169.254 on this machine.
@@ -148,7 +158,7 @@ pub enum State {
     On,
     /// They go where they went without brokerd.
     Off,
-    /// The address is there, and nobody answers this user.
+    /// The address is there or led somewhere, and nobody answers this user.
     Unanswered,
     /// Somebody answers who is not this user's brokerd.
     Foreign,

@@ -113,7 +113,7 @@ impl Enable {
         words.extend(self.boot.then_some("--boot"));
         words.extend(self.replace_real_imds.then_some("--replace-real-imds"));
         by_sudo(&steps, &words)?;
-        match probe::state(&surroundings()?.address, Some(redirect.port())) {
+        match probe::state(&surroundings()?, Some(redirect.port())) {
             State::On => Ok(()),
             state => Err(Failure::refused(state.sentence()).with_hint("brokerctl link-local status")),
         }
@@ -161,9 +161,7 @@ impl Disable {
             return said("there was no redirect");
         }
         if !is_root() {
-            if found.address == Holder::Nothing && !kept.contains(&uid) {
-                return said("there was no redirect");
-            }
+            // Only root sees the rules, which stay when the address goes.
             return by_sudo(&steps, &["disable"]);
         }
         carry_out_all(&steps)?;
@@ -175,7 +173,7 @@ impl Disable {
 pub(super) fn look(port: Option<u16>) -> Result<Status, Failure> {
     let found = surroundings()?;
     Ok(Status {
-        state: probe::state(&found.address, port),
+        state: probe::state(&found, port),
         at_boot: at_boot().contains(&user::uid()),
         address: found.address,
         real_service: found.real,

@@ -71,7 +71,12 @@ pub fn surroundings() -> Result<Surroundings, LinkLocalError> {
     if cfg!(target_os = "macos") {
         let address = macos::holder(&said(&["ifconfig"])?);
         let anchors = is_root.then(|| said(&["pfctl", "-a", "com.apple", "-s", "Anchors"])).transpose()?;
-        return Ok(Surroundings { address, users: anchors.map(|listed| macos::users(&listed)), real: None });
+        return Ok(Surroundings {
+            address,
+            users: anchors.map(|listed| macos::users(&listed)),
+            real: None,
+            is_routed: false,
+        });
     }
     let exact = format!("{ADDRESS}/32");
     let words = ["ip", "-json", "address", "show", "to", &exact];
@@ -81,7 +86,9 @@ pub fn surroundings() -> Result<Surroundings, LinkLocalError> {
     let route = said(&["ip", "-json", "route", "show", "exact", &exact])?;
     let cloud = firmware().cloud().map(|cloud| format!("this is a machine of {cloud}"));
     let real = cloud.or_else(|| linux::route(&route));
-    Ok(Surroundings { address, users: users.map(|listed| linux::users(&listed)), real })
+    let leads = said(&["ip", "-4", "-json", "route", "show", "table", "all", "match", &exact])?;
+    let users = users.map(|listed| linux::users(&listed));
+    Ok(Surroundings { address, users, real, is_routed: linux::is_routed(&leads) })
 }
 
 /// The users whose redirect comes back at the next start of the machine.

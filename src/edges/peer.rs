@@ -233,6 +233,11 @@ impl Observer {
     }
 }
 
+/// Whether a socket has these two ends, whoever's it is, its own end as `client`.
+pub fn has_socket(connection: Connection) -> bool {
+    SockDiag::open().and_then(|diagnosis| diagnosis.owner(connection)).is_ok()
+}
+
 /// Whether a caller is still the same process, runs the same program and is where it was: three system calls.
 pub fn is_unchanged(id: ProcessId, directory: DirectoryId, image: Image) -> bool {
     directory::identity(id.pid) == Some(directory) && process::image(id.pid) == Some((id.start, image))

@@ -5,6 +5,8 @@ import os
 import pwd
 import shutil
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -21,6 +23,19 @@ PORTS = (9254, 9255)
 # What the aws tool prints is the identity of the key that it signed with.
 WHO = ["sts", "get-caller-identity", "--output", "json"]
 SEVENTH = 61_237
+FETCH = "import urllib.request as r; print(r.urlopen('http://169.254.169.254/', timeout=5).read().decode())"
+CONNECT = """import socket, sys
+try:
+    connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)
+    connection.settimeout(2)
+    print(connection.recv(5).decode())
+except OSError as error: print(type(error).__name__)"""
+GREET = """import socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    connection, _ = listener.accept()
+    with connection: connection.sendall(b"hello")"""
 
 
 class Bare(Namespace):
@@ -76,10 +91,66 @@ class User:
         """`brokerctl link-local status --json`."""
         return json.loads(self.broker.ctl("link-local", "status", "--json").stdout)
 
+    def without_sudo(self):
+        """An environment with something in sudo's place that only writes down what it was to run."""
+        places = self.place.directory("bin")
+        self.place.write("bin/sudo", '#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/asked"\nexit 0\n', mode=0o755)
+        return self.broker.client_environment() | {"PATH": f"{places}:/usr/bin:/bin"}
+
+    def asked_of_sudo(self):
+        """What it wrote down."""
+        return (self.place.home / "asked").read_text().split()
+
     def close(self):
         """Ends the broker."""
         self.broker.stop()
         self.place.remove()
+
+
+class Service(Bare):
+    """A machine's own metadata service, at the far end of a route from another namespace."""
+
+    def __init__(self, near):
+        super().__init__()
+        self.asked = []
+        near.root(["ip", "link", "add", "imds0", "type", "veth", "peer", "name", "imds1", "netns", self._holder.pid])
+        near.root(["ip", "address", "add", "10.9.9.1/24", "dev", "imds0"])
+        near.root(["ip", "link", "set", "imds0", "up"])
+        for address in ("10.9.9.2/24", f"{ADDRESS}/32"):
+            self.root(["ip", "address", "add", address, "dev", "imds1"])
+        self.root(["ip", "link", "set", "imds1", "up"])
+        near.root(["ip", "route", "add", f"{ADDRESS}/32", "via", "10.9.9.2"])
+        asked = self.asked
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"real")
+
+            def do_PUT(self):
+                asked.append(self.path)
+                self.send_error(405)
+
+            def log_message(self, *_):
+                """Says nothing."""
+
+        self._server = self.within(lambda: HTTPServer((ADDRESS, 80), Handler))
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+        super().close()
+
+
+@pytest.fixture
+def service(namespace):
+    """That machine's service."""
+    made = Service(namespace)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -177,21 +248,85 @@ def test_an_address_that_somebody_else_put_there_stays(users, namespace, program
     assert namespace.facts() == before
 
 
-def test_a_machine_with_a_service_of_its_own_is_left_alone(users, namespace, programs):
-    namespace.root(["ip", "link", "add", "imds0", "type", "veth", "peer", "name", "imds1"])
-    namespace.root(["ip", "address", "add", "10.9.9.1/24", "dev", "imds0"])
-    for end in ("imds0", "imds1"):
-        namespace.root(["ip", "link", "set", end, "up"])
-    namespace.root(["ip", "route", "add", f"{ADDRESS}/32", "via", "10.9.9.2"])
+def test_a_machine_with_a_service_of_its_own_is_left_alone(users, namespace, service, programs):
     before = namespace.facts()
     enable = [programs.brokerctl, "link-local", "enable", "--user", users[0].person.name]
     refused = namespace.root(enable, code=1).stderr
     assert "would lose that service" in refused and "--replace-real-imds" in refused
     assert namespace.facts() == before
-    namespace.root([*enable, "--replace-real-imds"])
+    assert service.asked == []
+
+
+def test_a_service_that_one_user_gave_up_is_still_there_for_all_others(users, namespace, service, programs):
+    before = namespace.facts()
+    third = Inside("third", SEVENTH, SEVENTH, namespace._holder.pid)
+
+    def others():
+        fetch = [programs.python, "-c", FETCH]
+        return third.run(fetch, cwd="/", env={}).stdout, users[1].person.run(fetch, cwd="/", env={}).stdout, namespace.root(fetch).stdout
+
+    real_for_all = ("real\n",) * 3
+    assert others() == real_for_all
+    enable = [programs.brokerctl, "link-local", "enable", "--user", users[0].person.name, "--replace-real-imds"]
+    at_boot = namespace.root([*enable, "--boot", "--dry-run"]).stdout
+    assert "ExecStart=nft -f" in at_boot and "ip address add" not in at_boot
+    namespace.root(enable)
+    assert namespace.facts()[1] == before[1], "no address is added"
+    assert others() == real_for_all
+    service.asked.clear()
+    assert [user.status()["state"] for user in users] == ["on", "off"]
+    assert users[0].aws() == SHOP.assumed(f"brokerd-{users[0].person.name}-shop-dev")
+    assert service.asked == [], "neither the tool nor status asked it"
+    users[0].broker.stop()
+    assert users[0].status()["state"] == "unanswered"
+    users[0].start()
     assert users[0].status()["state"] == "on"
+    # An address that was there before the route goes.
+    namespace.root(["ip", "address", "add", f"{ADDRESS}/32", "dev", "lo", "scope", "host", "label", "lo:brokerd"])
+    namespace.root(enable)
+    assert others() == real_for_all
     namespace.root([programs.brokerctl, "link-local", "disable", "--user", users[0].person.name])
     assert namespace.facts() == before
+    assert users[0].status()["state"] == "off"
+
+
+def test_nobody_takes_the_place_of_a_broker_that_is_down(users, namespace, programs):
+    [user, _] = users
+    ctl = [programs.brokerctl, "link-local"]
+    namespace.root([*ctl, "enable", "--user", user.person.name, "--port", user.port, *real()])
+    assert user.status()["state"] == "on"
+    user.broker.stop()
+
+    def said(at, port):
+        return user.person.run([programs.python, "-c", CONNECT, at, port], cwd="/", env={}).stdout.strip()
+
+    assert said(ADDRESS, 80) == "ConnectionRefusedError"
+    entry = Inside("third", SEVENTH, SEVENTH, namespace._holder.pid)._entry()
+    greet = [*entry, programs.python, "-c", GREET, user.port]
+    with subprocess.Popen([str(word) for word in greet], stdout=subprocess.PIPE, text=True) as stranger:
+        try:
+            assert stranger.stdout.readline() == "ready\n"
+            assert said("127.0.0.1", user.port) == "hello", "it does listen"
+            assert said(ADDRESS, 80) == "TimeoutError"
+            namespace.root(["nft", "delete", "chain", "ip", f"brokerd_{user.person.uid}", "answers"])
+            assert said(ADDRESS, 80) == "hello", "it is that chain that keeps it out"
+        finally:
+            stranger.kill()
+    namespace.root([*ctl, "disable", "--user", user.person.name])
+
+
+def test_a_redirect_without_its_address_is_taken_away(users, namespace, programs):
+    [user, _] = users
+    before = namespace.facts()
+    namespace.root([programs.brokerctl, "link-local", "enable", "--user", user.person.name, *real()])
+    namespace.root(["ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo"])
+    assert namespace.facts() != before
+    env = user.without_sudo()
+    assert "there was no redirect" not in user.broker.ctl("link-local", "disable", env=env).stdout
+    asked = user.asked_of_sudo()[1:]
+    namespace.root(asked)
+    assert namespace.facts() == before
+    assert "there was no redirect" in namespace.root(asked).stdout
 
 
 def test_a_users_command_shows_what_sudo_is_to_run(users, namespace, programs):
@@ -202,19 +337,17 @@ def test_a_users_command_shows_what_sudo_is_to_run(users, namespace, programs):
     assert rule in shown and f"ip address add {ADDRESS}/32 dev lo" in shown
     assert namespace.facts() == before
     # In sudo's place something that writes down what it was to run, and is refused by root's own check before that.
-    places = user.place.directory("bin")
-    user.place.write("bin/sudo", '#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/asked"\nexit 0\n', mode=0o755)
-    env = user.broker.client_environment() | {"PATH": f"{places}:/usr/bin:/bin"}
+    env = user.without_sudo()
     done = user.broker.ctl("link-local", "enable", *real(), env=env, code=1)
     assert rule in done.stdout and "does not lead to brokerd" in done.stderr, "it looks whether it came true"
-    asked = (user.place.home / "asked").read_text().split()
+    asked = user.asked_of_sudo()
     assert asked[:2] == ["--", str(programs.brokerctl)]
     namespace.root(asked[1:])
     assert user.status()["state"] == "on"
     assert user.broker.ctl("link-local", "enable", *real(), env=env).returncode == 0
     done = user.broker.ctl("link-local", "disable", env=env)
     assert f"nft delete table ip brokerd_{user.person.uid}" in done.stdout
-    namespace.root((user.place.home / "asked").read_text().split()[1:])
+    namespace.root(user.asked_of_sudo()[1:])
     assert namespace.facts() == before
     if not shutil.which("sudo"):
         missing = user.broker.ctl("link-local", "enable", *real(), code=1).stderr

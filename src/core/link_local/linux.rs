@@ -1,8 +1,9 @@
 //! Linux: a table of nftables for each user, and the address on `lo`.
 //!
 //! A rule sees the user whose socket sends (`meta skuid`), and nothing but what this machine itself sends (hook `output`),
-//! so that nobody else's connection, of this machine or another, comes to the broker. The address is marked by its label,
-//! so that only the one that was put there for brokerd is taken away again.
+//! so that nobody else's connection, of this machine or another, comes to the broker. What somebody else answers from the
+//! broker's port is dropped, so that nobody takes its place while it is down. The address is marked by its label, so that
+//! only the one that was put there for brokerd is taken away again.
 
 use serde::Deserialize;
 
@@ -13,13 +14,24 @@ const LABEL: &str = "lo:brokerd";
 /// What the tables are called, before the user's number.
 const TABLE: &str = "brokerd_";
 /// The system unit, for each user an instance named by the number.
-pub const UNIT: &str = include_str!("../../../systemd/brokerd-link-local@.service");
+const UNIT: &str = include_str!("../../../systemd/brokerd-link-local@.service");
 /// Where that is put.
 pub const UNIT_FILE: &str = "/etc/systemd/system/brokerd-link-local@.service";
 
 /// The file with a user's rules, for the unit.
 pub fn rules_file(uid: u32) -> String {
     format!("/etc/brokerd/link-local/{uid}.nft")
+}
+
+/// The text of the system unit. Where this machine has a metadata service of its own, it adds no address: that would be
+/// there before the network is, and win over the route for every user.
+fn unit(found: &Surroundings) -> String {
+    if found.real.is_none() && !matches!(found.address, Holder::Interface(_)) {
+        return UNIT.to_owned();
+    }
+    let adds =
+        |line: &&str| line.starts_with("ExecStart=-ip ") || line.starts_with("# The address may be there");
+    UNIT.lines().filter(|line| !adds(line)).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The rules of one user. Run again they take the place of what they were.
@@ -33,6 +45,10 @@ pub fn rules(redirect: Redirect) -> String {
          \t\ttype nat hook output priority -100; policy accept;\n\
          \t\tmeta skuid {uid} ip daddr {ADDRESS} tcp dport {PORT} redirect to :{port}\n\
          \t}}\n\
+         \tchain answers {{\n\
+         \t\ttype filter hook output priority 0; policy accept;\n\
+         \t\tct original ip daddr {ADDRESS} tcp sport {port} meta skuid != {uid} drop\n\
+         \t}}\n\
          }}\n"
     )
 }
@@ -41,14 +57,19 @@ pub fn rules(redirect: Redirect) -> String {
 pub fn enable(redirect: Redirect, found: &Surroundings, at_boot: bool) -> Vec<Step> {
     let uid = redirect.uid;
     let mut steps = vec![Step::run_with("nft -f -", rules(redirect))];
-    if found.address == Holder::Nothing {
-        steps.push(Step::run(&format!("ip address add {ADDRESS}/32 dev lo scope host label {LABEL}")));
+    match (&found.address, found.has_reached_service()) {
+        (Holder::Nothing, false) => {
+            steps.push(Step::run(&format!("ip address add {ADDRESS}/32 dev lo scope host label {LABEL}")));
+        }
+        // Put there before the route was: it keeps the service from everybody.
+        (Holder::Brokerd, true) => steps.push(Step::run(&format!("ip address delete {ADDRESS}/32 dev lo"))),
+        _ => {}
     }
     if at_boot {
         steps.extend([
             Step::run("mkdir -p /etc/brokerd/link-local"),
             Step::Write { path: rules_file(uid), text: rules(redirect) },
-            Step::Write { path: UNIT_FILE.to_owned(), text: UNIT.to_owned() },
+            Step::Write { path: UNIT_FILE.to_owned(), text: unit(found) },
             Step::run("systemctl daemon-reload"),
             Step::run(&format!("systemctl enable brokerd-link-local@{uid}.service")),
         ]);
@@ -114,6 +135,20 @@ pub fn holder(listed: &str) -> Option<Holder> {
     Some(holders.next().unwrap_or_default())
 }
 
+/// Whether a route leads away from this machine, in what `ip -4 -json route show table all match 169.254.169.254/32`
+/// prints; one without `type` is to somewhere.
+pub fn is_routed(listed: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Route {
+        r#type: Option<String>,
+        dev: Option<String>,
+    }
+    let routes: Vec<Route> = serde_json::from_str(listed).unwrap_or_default();
+    routes.iter().any(|route| {
+        route.r#type.as_deref().is_none_or(|kind| kind == "unicast") && route.dev.as_deref() != Some("lo")
+    })
+}
+
 /// The route to exactly this address, in what `ip -json route show exact 169.254.169.254/32` prints: a network that has a
 /// metadata service says so by one. A route to all of 169.254.0.0/16 is any desktop's.
 pub fn route(listed: &str) -> Option<String> {
@@ -138,7 +173,16 @@ mod tests {
     }
 
     fn found(address: Holder, users: &[u32]) -> Surroundings {
-        Surroundings { address, users: Some(users.to_vec()), real: None }
+        Surroundings { address, users: Some(users.to_vec()), ..Surroundings::default() }
+    }
+
+    fn of_cloud(address: Holder, is_routed: bool) -> Surroundings {
+        Surroundings {
+            address,
+            real: Some("this is a machine of X".to_owned()),
+            is_routed,
+            ..Surroundings::default()
+        }
     }
 
     fn shown(steps: &[Step]) -> Vec<String> {
@@ -154,6 +198,50 @@ mod tests {
         let rule = "meta skuid 1000 ip daddr 169.254.169.254 tcp dport 80 redirect to :9254";
         assert_eq!(rules.lines().filter(|line| line.contains("redirect")).count(), 1);
         assert!(rules.contains(rule) && rules.contains("hook output"), "{rules}");
+        let answers = "ct original ip daddr 169.254.169.254 tcp sport 9254 meta skuid != 1000 drop";
+        assert!(rules.contains(answers), "{rules}");
+    }
+
+    #[test]
+    fn a_service_that_others_reach_keeps_its_address() {
+        for (found, expected) in [
+            (of_cloud(Holder::Nothing, true), vec!["nft -f - <<'END'"]),
+            (of_cloud(Holder::Brokerd, true), vec!["nft -f - <<'END'", DELETE]),
+            (of_cloud(Holder::Loopback, true), vec!["nft -f - <<'END'"]),
+            (of_cloud(Holder::Nothing, false), vec!["nft -f - <<'END'", ADD]),
+            (Surroundings { is_routed: true, ..Surroundings::default() }, vec!["nft -f - <<'END'", ADD]),
+        ] {
+            assert_eq!(shown(&enable(shop(), &found, false)), expected, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_unit_adds_no_address_where_a_service_may_be() {
+        for (found, expected) in [
+            (Surroundings::default(), true),
+            (found(Holder::Brokerd, &[1001]), true),
+            (found(Holder::Interface("eth0".to_owned()), &[]), false),
+            (of_cloud(Holder::Nothing, true), false),
+            (of_cloud(Holder::Nothing, false), false),
+        ] {
+            let unit = unit(&found);
+            assert_eq!(unit.contains(ADD), expected, "{unit}");
+            assert_eq!(unit.contains("address"), expected, "{unit}");
+            assert!(unit.contains("ExecStart=nft -f ") && unit.ends_with("multi-user.target\n"), "{unit}");
+        }
+    }
+
+    #[test]
+    fn a_route_leads_away_unless_it_is_this_machines_own() {
+        let default = r#"[{"dst":"default","gateway":"10.1.0.1","dev":"ens4","flags":[]}]"#;
+        let link = r#"[{"dst":"169.254.0.0/16","dev":"eth0","scope":"link","flags":[]}]"#;
+        let own = r#"[{"type":"local","dst":"169.254.169.254","dev":"lo","table":"local","flags":[]}]"#;
+        let none = r#"[{"type":"unreachable","dst":"default","dev":"lo","flags":[]},{"type":"blackhole","dst":"default"}]"#;
+        for (listed, expected) in
+            [(default, true), (link, true), (own, false), (none, false), ("[]", false), ("", false)]
+        {
+            assert_eq!(is_routed(listed), expected, "{listed}");
+        }
     }
 
     #[test]
@@ -187,7 +275,7 @@ mod tests {
                 "{address:?} {users:?}"
             );
         }
-        let unseen = Surroundings { address: Holder::Brokerd, users: None, real: None };
+        let unseen = Surroundings { address: Holder::Brokerd, ..Surroundings::default() };
         assert_eq!(shown(&disable(1000, &unseen, None)), [delete, DELETE]);
     }
 

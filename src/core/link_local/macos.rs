@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn found(address: Holder, users: &[u32]) -> Surroundings {
-        Surroundings { address, users: Some(users.to_vec()), real: None }
+        Surroundings { address, users: Some(users.to_vec()), ..Surroundings::default() }
     }
 
     fn shown(steps: &[Step]) -> Vec<String> {

@@ -4,20 +4,29 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::core::link_local::{ADDRESS, Holder, PORT, State};
+use crate::core::link_local::{ADDRESS, Holder, PORT, State, Surroundings};
+use crate::edges::peer::{Connection, has_socket};
 
 /// On one machine an answer takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// No answer that is waited for is longer.
 const LONGEST: u64 = 16 * 1024;
 
-/// How it stands, with the port of the daemon, if that runs. Where the address is not this machine's own nobody is
-/// called: a real metadata service would be.
-pub(super) fn state(address: &Holder, port: Option<u16>) -> State {
-    if !matches!(address, Holder::Brokerd | Holder::Loopback) {
-        return State::Off;
-    }
+/// How it stands, with the port of the daemon, if that runs. Where the address is not on the loopback interface a real
+/// metadata service may answer: there a connection is opened, and nothing is asked unless it came to the daemon's port.
+pub(super) fn state(found: &Surroundings, port: Option<u16>) -> State {
     let at = SocketAddr::new(IpAddr::V4(ADDRESS), PORT);
+    match &found.address {
+        Holder::Brokerd | Holder::Loopback => {}
+        Holder::Nothing if !found.has_reached_service() => return State::Off,
+        Holder::Nothing | Holder::Interface(_) => {
+            // The service would take the connection, and rules that lead to nobody do not.
+            let Ok(stream) = TcpStream::connect_timeout(&at, PATIENCE) else { return State::Unanswered };
+            if !port.is_some_and(|port| came_to(port, &stream)) {
+                return State::Off;
+            }
+        }
+    }
     let Ok(answer) = ask(at, "PUT /latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60") else {
         return State::Unanswered;
     };
@@ -29,6 +38,12 @@ pub(super) fn state(address: &Holder, port: Option<u16>) -> State {
         Ok(known) if answer.status == 200 && known.status == 200 => State::On,
         _ => State::Foreign,
     }
+}
+
+/// Whether a connection came to a port of this machine: the kernel knows its far end then.
+fn came_to(port: u16, stream: &TcpStream) -> bool {
+    let far = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    stream.local_addr().is_ok_and(|near| has_socket(Connection::new(far, near)))
 }
 
 struct Answer {
@@ -54,9 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_called_where_the_address_is_not_this_machines() {
-        for address in [Holder::Nothing, Holder::Interface("eth0".to_owned())] {
-            assert_eq!(state(&address, Some(9254)), State::Off);
+    fn nobody_is_called_where_nothing_can_lead_to_the_daemon() {
+        let real = || Some("this is a machine of X".to_owned());
+        for (real, is_routed) in [(None, true), (real(), false)] {
+            let found = Surroundings { real, is_routed, ..Surroundings::default() };
+            assert_eq!(state(&found, port), State::Off);
         }
     }
 }
