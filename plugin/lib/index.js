@@ -49,7 +49,7 @@ class Brokerd {
       'after:package:finalize': () => this.afterPackaging(),
       'before:deploy:deploy': () => this.beforeDeploy(),
       'before:deploy:function:deploy': () => this.warn(),
-      'after:deploy:finalize': () => this.afterDeploy(),
+      'after:deploy:finalize': () => this.removeValues(this.artifacts),
     });
   }
 
@@ -119,16 +119,17 @@ class Brokerd {
 
   async checkNow() {
     await this.serverless.pluginManager.spawn('package');
+    const packaged = this.package || this.artifacts;
     try {
-      await this.check();
+      await this.check(packaged);
     } finally {
-      this.afterDeploy();
+      this.removeValues(packaged);
     }
   }
 
-  check() {
+  check(directory) {
     const print = (line) => this.log.notice(line);
-    return check({ broker: this.broker, service: this.service, directory: this.artifacts, print });
+    return check({ broker: this.broker, service: this.service, directory, print });
   }
 
   /** Where the CLI keeps the artifacts from packaging to deploying, whatever `--package` says. */
@@ -136,10 +137,10 @@ class Brokerd {
     return path.join(this.service.directory, '.serverless');
   }
 
-  /** The directory of `--package`, where the artifacts are moved to. */
+  /** The directory of `--package`, where the artifacts are moved to. The CLI moves nothing to one of its own name. */
   get package() {
     const named = this.service.options.package || (this.serverless.service.package || {}).path;
-    return named ? path.resolve(this.service.directory, named) : null;
+    return named && !named.endsWith('.serverless') ? path.resolve(this.service.directory, named) : null;
   }
 
   /** The CLI has just removed the old ones, and is about to write. */
@@ -162,11 +163,11 @@ class Brokerd {
   async beforeDeploy() {
     if (this.isWithout) return;
     this.warn();
-    await this.check();
+    await this.check(this.artifacts);
   }
 
-  afterDeploy() {
-    if (this.secrets.inClear.size) removeValues(this.artifacts);
+  removeValues(directory) {
+    if (this.secrets.inClear.size) removeValues(directory);
   }
 
   hooked(hooks) {

@@ -248,6 +248,21 @@ test('artifacts with values are closed, and gone after the deploy', async () => 
   await daemon.close();
 });
 
+test('artifacts that the CLI has removed by then need no removing', async () => {
+  const answers = {
+    'plugin-hello': { ...WELCOME, secrets: [{ name: 'KEY', source: 'keychain' }] },
+    'plugin-secrets': secret('KEY', 'marked-value'),
+  };
+  const daemon = await new StandIn(answers).listen();
+  const { plugin } = await started(daemon, { directory: daemon.runtime }, { package: 'build' });
+  await plugin.configurationVariablesSources.secrets.resolve({ address: 'KEY' });
+  assert.ok(!fs.existsSync(path.join(daemon.runtime, '.serverless')));
+  await plugin.hooks['after:deploy:finalize']();
+  fs.writeFileSync(path.join(daemon.runtime, '.serverless'), 'no directory');
+  assert.match((await rejected(plugin.hooks['after:deploy:finalize']())).code, /ENOTDIR/, 'anything else is said');
+  await daemon.close();
+});
+
 test('a daemon that was started anew is greeted anew, and must say the same', async () => {
   let forgets = true;
   let profile = 'dev';

@@ -127,3 +127,25 @@ test('what cannot be checked is not deployed', async () => {
     assert.strictEqual(error.code, 'BROKERD_SAFEGUARDS_UNKNOWN');
   }
 });
+
+test('what is checked is where the CLI leaves the package', async () => {
+  const cases = [
+    [undefined, '.serverless'],
+    ['build', 'build'],
+    // The CLI moves nothing to such a name.
+    ['build/.serverless', '.serverless'],
+  ];
+  for (const [named, expected] of cases) {
+    const daemon = await new StandIn().listen();
+    const program = brokerctl(daemon.runtime, { print: JSON.stringify({ ...REPORT, entries: [] }) });
+    daemon.answers['plugin-hello'] = { ...WELCOME, safeguards: 1, brokerctl: program };
+    const serverless = cli({ command: 'brokerd check', directory: daemon.runtime });
+    serverless.service.package = { path: named };
+    const plugin = new Brokerd(serverless, {}, serverless.utilities);
+    await plugin.asyncInit();
+    await plugin.hooks['brokerd:check:check']();
+    const words = fs.readFileSync(path.join(daemon.runtime, 'words'), 'utf8').split('\n');
+    assert.strictEqual(words[words.indexOf('--package') + 1], path.join(daemon.runtime, expected));
+    await daemon.close();
+  }
+});
