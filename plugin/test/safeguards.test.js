@@ -69,8 +69,8 @@ function brokerctl(directory, { print = '', code = 0, complain = '' }) {
   return file;
 }
 
-async function deploy(program) {
-  const daemon = await new StandIn({ 'plugin-blocked': { reply: 'plugin-noted' } }).listen();
+async function deploy(program, noted = { reply: 'plugin-noted' }) {
+  const daemon = await new StandIn({ 'plugin-blocked': noted }).listen();
   const named = typeof program === 'string' ? program : brokerctl(daemon.runtime, program);
   daemon.answers['plugin-hello'] = { ...WELCOME, safeguards: 4, brokerctl: named };
   const serverless = cli({ directory: daemon.runtime });
@@ -103,6 +103,13 @@ test('a failed safeguard stops the deploy, and the daemon hears of it', async ()
     '3.40.0',
     '--json',
   ]);
+});
+
+test('a daemon that cannot note it does not hide why nothing is deployed', async () => {
+  const { error, said } = await deploy({ print: JSON.stringify(REPORT), code: 1 }, '');
+  assert.match(error.message, /^brokerd: not deployed: .*No wild statements$/);
+  const note = 'brokerd: this is not in the audit log: the daemon ended the connection without an answer';
+  assert.ok(said.includes(note), said.join('\n'));
 });
 
 test('a warning is printed, and the deploy goes on', async () => {
