@@ -5,7 +5,7 @@ const { close, removeValues } = require('./artifacts');
 const { Broker } = require('./broker');
 const { provide } = require('./credentials');
 const { framework } = require('./framework');
-const { NotRunning, forCli } = require('./refusal');
+const { NotRunning, Refusal, forCli } = require('./refusal');
 const { check } = require('./safeguards');
 const { define } = require('./schema');
 const { Secrets } = require('./secrets');
@@ -56,6 +56,8 @@ class Brokerd {
   /** Before variables are resolved, and so before anything asks AWS. */
   asyncInit() {
     return this.saying(async () => {
+      // Where only options are explained, nothing is asked of AWS or of brokerd.
+      if (this.service.isHelp) return;
       define(this.serverless);
       refuseOtherProfile(this.service.options);
       if (!(await this.isThere())) return;
@@ -63,9 +65,7 @@ class Brokerd {
       const aside = setAside(process.env, this.service.stage);
       if (profile) aside.push('provider.profile');
       if (aside.length) this.log.notice(`brokerd: set aside for the deployment profile: ${aside.join(', ')}`);
-      if (!provide(this.service.provider, () => this.given())) {
-        this.log.warning('brokerd: this CLI takes credentials from its own chain; brokerctl env leads that to brokerd');
-      }
+      if (!provide(this.service.provider, () => this.given())) this.notLed();
       // What a person must do first is said before minutes of packaging.
       if (this.service.isOnAws) await this.obtain();
     });
@@ -87,6 +87,18 @@ class Brokerd {
       else if (this.service.isOnAws) throw error;
     }
     return !this.isWithout;
+  }
+
+  /** Has no way to give the credentials. The CLI's own are those of any account. */
+  notLed() {
+    if (this.service.isOnAws) {
+      const { name, version } = framework(this.serverless);
+      throw new Refusal(`${name} ${version} takes credentials that this plugin cannot lead to the deployment profile's`, {
+        hint: 'brokerctl deploy, without serverless-brokerd in plugins',
+        code: 'BROKERD_NOT_LED',
+      });
+    }
+    this.log.warning('brokerd: this CLI takes credentials from its own chain; brokerctl env leads that to brokerd');
   }
 
   /** Has the credentials at hand: `invoke local` of the AWS SDK 2 reads them off its object without waiting. */

@@ -121,6 +121,31 @@ test('what a person must do first stops a command before it packages', async () 
   await daemon.close();
 });
 
+test('a CLI whose credentials cannot be led does nothing on AWS', async () => {
+  const daemon = await new StandIn().listen();
+  for (const command of ['deploy', 'remove', 'info']) {
+    const error = await rejected(started(daemon, { command, sdk: 'none' }));
+    assert.match(error.message, /serverless 3\.40\.0 takes credentials that this plugin cannot lead.*\nhint: brokerctl deploy/);
+    assert.strictEqual(error.code, 'BROKERD_NOT_LED');
+  }
+  const { said } = await started(daemon, { command: 'package', sdk: 'none' });
+  assert.match(said[0], /takes credentials from its own chain/);
+  assert.ok(!daemon.requests().includes('plugin-credentials'), 'nothing is given that is not used');
+  await daemon.close();
+});
+
+test('a question about options needs no brokerd', async () => {
+  const daemon = new StandIn();
+  process.env.AWS_PROFILE = 'own';
+  for (const [words, isHelpRequest] of [[{ help: true }], [{ 'aws-profile': 'other', help: true }], [{}, true]]) {
+    const { said } = await started(daemon, { isHelpRequest }, words);
+    assert.deepStrictEqual(said, []);
+  }
+  assert.strictEqual(process.env.AWS_PROFILE, 'own');
+  delete process.env.AWS_PROFILE;
+  await daemon.close();
+});
+
 test('a command that needs AWS stops without brokerd, and one that needs nothing goes on', async () => {
   const daemon = new StandIn();
   for (const command of ['deploy', 'deploy function', 'remove', 'info', 'logs', 'invoke']) {
@@ -154,6 +179,10 @@ test('custom.brokerd.optional goes on without a daemon, and not past its refusal
   const daemon = await new StandIn({ 'plugin-hello': refused }).listen();
   const error = await rejected(started(daemon, { configuration }));
   assert.strictEqual(error.message, 'brokerd: not allowed\nhint: brokerctl allow');
+  // One that runs and says nothing has refused, too.
+  daemon.answers['plugin-hello'] = '';
+  const { code } = await rejected(started(daemon, { configuration }));
+  assert.strictEqual(code, 'BROKERD_REFUSED');
   await daemon.close();
 });
 
