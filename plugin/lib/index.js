@@ -47,9 +47,11 @@ class Brokerd {
       'brokerd:check:check': () => this.checkNow(),
       'after:package:cleanup': () => this.closeArtifacts(),
       'after:package:finalize': () => this.afterPackaging(),
+      'after:aws:common:moveArtifactsToTemp:move': () => this.closeArtifacts(),
       'before:deploy:deploy': () => this.beforeDeploy(),
       'before:deploy:function:deploy': () => this.warn(),
       'after:deploy:finalize': () => this.removeValues(this.artifacts),
+      error: () => this.afterFailure(),
     });
   }
 
@@ -151,11 +153,15 @@ class Brokerd {
 
   /** The directory of `--package`, where the artifacts are moved to. The CLI moves nothing to one of its own name. */
   get package() {
-    const named = this.service.options.package || (this.serverless.service.package || {}).path;
+    const named = this.namedPackage;
     return named && !named.endsWith('.serverless') ? path.resolve(this.service.directory, named) : null;
   }
 
-  /** The CLI has just removed the old ones, and is about to write. */
+  get namedPackage() {
+    return this.service.options.package || (this.serverless.service.package || {}).path;
+  }
+
+  /** The CLI has just removed the old ones and is about to write, or has copied those of an earlier package. */
   closeArtifacts() {
     if (this.secrets.inClear.size) close(this.artifacts);
   }
@@ -180,6 +186,13 @@ class Brokerd {
 
   removeValues(directory) {
     if (this.secrets.inClear.size) removeValues(directory);
+  }
+
+  /** A package that was made earlier, and that the CLI deploys from where it lies, is somebody's to deploy again. */
+  afterFailure() {
+    const { command } = this.service;
+    const isEarlier = Boolean(this.namedPackage) && !this.package;
+    if (command === 'package' || (command === 'deploy' && !isEarlier)) this.removeValues(this.artifacts);
   }
 
   hooked(hooks) {

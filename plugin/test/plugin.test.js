@@ -292,6 +292,46 @@ test('artifacts that the CLI has removed by then need no removing', async () => 
   await daemon.close();
 });
 
+test('artifacts of an earlier package are closed as soon as the CLI has copied them', async () => {
+  const answers = {
+    'plugin-hello': { ...WELCOME, secrets: [{ name: 'KEY', source: 'keychain' }] },
+    'plugin-secrets': secret('KEY', 'marked-value'),
+  };
+  const daemon = await new StandIn(answers).listen();
+  const { plugin } = await started(daemon, { directory: daemon.runtime }, { package: 'build' });
+  const artifacts = path.join(daemon.runtime, '.serverless');
+  await plugin.configurationVariablesSources.secrets.resolve({ address: 'KEY' });
+  fs.mkdirSync(artifacts, { mode: 0o755 });
+  await plugin.hooks['after:aws:common:moveArtifactsToTemp:move']();
+  assert.strictEqual(fs.statSync(artifacts).mode & 0o777, 0o700);
+  await daemon.close();
+});
+
+test('artifacts with values are gone after a deploy that failed, and the package that it was made of is not', async () => {
+  const cases = [
+    ['deploy', {}, ['storefront.zip']],
+    ['deploy', { package: 'build' }, ['storefront.zip']],
+    ['deploy', { package: '.serverless' }, ['serverless-state.json', 'storefront.zip']],
+    ['package', {}, ['storefront.zip']],
+    ['info', {}, ['serverless-state.json', 'storefront.zip']],
+  ];
+  const answers = {
+    'plugin-hello': { ...WELCOME, secrets: [{ name: 'KEY', source: 'keychain' }] },
+    'plugin-secrets': secret('KEY', 'marked-value'),
+  };
+  for (const [command, words, expected] of cases) {
+    const daemon = await new StandIn(answers).listen();
+    const { plugin } = await started(daemon, { command, directory: daemon.runtime }, words);
+    const artifacts = path.join(daemon.runtime, '.serverless');
+    await plugin.configurationVariablesSources.secrets.resolve({ address: 'KEY' });
+    fs.mkdirSync(artifacts);
+    for (const name of ['serverless-state.json', 'storefront.zip']) fs.writeFileSync(path.join(artifacts, name), '{}');
+    await plugin.hooks.error();
+    assert.deepStrictEqual(fs.readdirSync(artifacts).sort(), expected, `${command} ${JSON.stringify(words)}`);
+    await daemon.close();
+  }
+});
+
 test('a daemon that was started anew is greeted anew, and must say the same', async () => {
   let forgets = true;
   let profile = 'dev';
