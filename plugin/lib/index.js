@@ -12,6 +12,7 @@ const { Secrets } = require('./secrets');
 const { Service } = require('./service');
 const status = require('./status');
 const { refuseOtherProfile, setAside } = require('./surroundings');
+const { Template } = require('./template');
 
 const WITHOUT =
   "brokerd: not running, and custom.brokerd.optional is true: this goes on with the CLI's own credentials, unchecked by safeguards";
@@ -25,6 +26,7 @@ class Brokerd {
     this.service = new Service(serverless, options);
     this.broker = new Broker(() => this.service.report());
     this.secrets = new Secrets(this.broker, this.service);
+    this.template = new Template(this.service);
     /** Whether this command goes on without brokerd, as `custom.brokerd.optional` wants. */
     this.isWithout = false;
     // Serverless 3 asks for a login to its dashboard where both `org` and `app` stand.
@@ -49,6 +51,8 @@ class Brokerd {
       'after:package:finalize': () => this.afterPackaging(),
       'after:aws:common:moveArtifactsToTemp:move': () => this.closeArtifacts(),
       'before:deploy:deploy': () => this.beforeDeploy(),
+      'before:aws:deploy:deploy:createStack': () => this.beforeStack(),
+      'after:aws:deploy:deploy:uploadArtifacts': () => this.afterUpload(),
       'before:deploy:function:deploy': () => this.warn(),
       'after:deploy:finalize': () => this.removeValues(this.artifacts),
       error: () => this.afterFailure(),
@@ -181,7 +185,31 @@ class Brokerd {
   async beforeDeploy() {
     if (this.isWithout) return;
     this.warn();
+    await this.checkTemplate();
+  }
+
+  async checkTemplate() {
+    const { safeguards } = await this.broker.welcome();
+    if (safeguards) this.template.write(this.artifacts);
     await this.check(this.artifacts);
+  }
+
+  /** Plugins that stand after this one have had their turn before the deploy. */
+  async beforeStack() {
+    if (!this.template.isChanged) return;
+    this.log.notice('brokerd: a plugin changed the template after its safeguards were checked: they are checked again');
+    await this.checkTemplate();
+  }
+
+  /** CloudFormation is told of what was uploaded only after this. */
+  async afterUpload() {
+    if (!this.template.isChanged) return;
+    const { profile } = await this.broker.welcome();
+    const what = `a plugin changed the template after the safeguards of the profile ${profile} were checked`;
+    throw new Refusal(`not deployed: ${what}`, {
+      hint: 'name serverless-brokerd last in plugins; what changes the template while it is uploaded cannot be deployed',
+      code: 'BROKERD_SAFEGUARDS_UNKNOWN',
+    });
   }
 
   removeValues(directory) {

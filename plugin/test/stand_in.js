@@ -113,7 +113,7 @@ function cli({ command = 'deploy', sdk = 2, configuration = {}, provider = {}, d
     configurationFilename: 'serverless.yml',
     configurationInput: { app: 'shop', ...configuration },
     processedInput: { commands: command.split(' '), isHelpRequest },
-    service: { service: 'storefront', provider, org: configuration.org },
+    service: { service: 'storefront', provider: { compiledCloudFormationTemplate: { Resources: {} }, ...provider }, org: configuration.org },
     getProvider: () => aws,
     classes: { Error: class ServerlessError extends Error {
       constructor(message, code) {
