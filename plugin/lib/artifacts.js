@@ -15,8 +15,18 @@ function close(directory) {
 
 /** Removes the files in which values of secrets are; what is deployed needs none of them. */
 function removeValues(directory) {
-  for (const name of fs.readdirSync(directory)) {
+  for (const name of names(directory)) {
     if (WITH_VALUES.test(name)) fs.unlinkSync(path.join(directory, name));
+  }
+}
+
+// The CLI removes its artifacts by itself after a deploy of what was packaged earlier.
+function names(directory) {
+  try {
+    return fs.readdirSync(directory);
+  } catch (error) {
+    if (error.code === 'ENOENT') return [];
+    throw error;
   }
 }
 

@@ -9,6 +9,8 @@ const PROTOCOL = 1;
 // The daemon itself waits half a minute for a person or for STS; one that is silent for longer is broken.
 const PATIENCE = 60 * 1000;
 const LONGEST_REPLY = 16 * 1024 * 1024;
+// What connecting ends with where nobody listens.
+const ABSENT = new Set(['ENOENT', 'ECONNREFUSED']);
 const RESTART = 'brokerctl stop, and start brokerd again: it may be older than this plugin';
 
 /**
@@ -64,11 +66,13 @@ function exchange(path, line) {
       return undefined;
     });
     stream.on('error', (error) => {
-      const absent = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code);
-      end(reject, absent ? new NotRunning() : new Refusal(`cannot ask the daemon: ${error.code}`));
+      const refusal = new Refusal(`cannot ask the daemon: ${error.code}`, { hint: 'brokerctl status' });
+      end(reject, ABSENT.has(error.code) ? new NotRunning() : refusal);
     });
-    // One that ends without an answer is going down.
-    stream.on('close', () => reject(new NotRunning()));
+    // One that takes a connection runs: `optional` does not go on from what it leaves unsaid.
+    stream.on('close', () => {
+      reject(new Refusal('the daemon ended the connection without an answer', { hint: 'brokerctl status' }));
+    });
   });
 }
 

@@ -5,13 +5,14 @@ const { close, removeValues } = require('./artifacts');
 const { Broker } = require('./broker');
 const { provide } = require('./credentials');
 const { framework } = require('./framework');
-const { NotRunning, forCli } = require('./refusal');
+const { NotRunning, Refusal, forCli } = require('./refusal');
 const { check } = require('./safeguards');
 const { define } = require('./schema');
 const { Secrets } = require('./secrets');
 const { Service } = require('./service');
 const status = require('./status');
 const { refuseOtherProfile, setAside } = require('./surroundings');
+const { Template } = require('./template');
 
 const WITHOUT =
   "brokerd: not running, and custom.brokerd.optional is true: this goes on with the CLI's own credentials, unchecked by safeguards";
@@ -25,6 +26,7 @@ class Brokerd {
     this.service = new Service(serverless, options);
     this.broker = new Broker(() => this.service.report());
     this.secrets = new Secrets(this.broker, this.service);
+    this.template = new Template(this.service);
     /** Whether this command goes on without brokerd, as `custom.brokerd.optional` wants. */
     this.isWithout = false;
     // Serverless 3 asks for a login to its dashboard where both `org` and `app` stand.
@@ -47,15 +49,21 @@ class Brokerd {
       'brokerd:check:check': () => this.checkNow(),
       'after:package:cleanup': () => this.closeArtifacts(),
       'after:package:finalize': () => this.afterPackaging(),
+      'after:aws:common:moveArtifactsToTemp:move': () => this.closeArtifacts(),
       'before:deploy:deploy': () => this.beforeDeploy(),
+      'before:aws:deploy:deploy:createStack': () => this.beforeStack(),
+      'after:aws:deploy:deploy:uploadArtifacts': () => this.afterUpload(),
       'before:deploy:function:deploy': () => this.warn(),
-      'after:deploy:finalize': () => this.afterDeploy(),
+      'after:deploy:finalize': () => this.removeValues(this.artifacts),
+      error: () => this.afterFailure(),
     });
   }
 
   /** Before variables are resolved, and so before anything asks AWS. */
   asyncInit() {
     return this.saying(async () => {
+      // Where only options are explained, nothing is asked of AWS or of brokerd.
+      if (this.service.isHelp) return;
       define(this.serverless);
       refuseOtherProfile(this.service.options);
       if (!(await this.isThere())) return;
@@ -63,9 +71,7 @@ class Brokerd {
       const aside = setAside(process.env, this.service.stage);
       if (profile) aside.push('provider.profile');
       if (aside.length) this.log.notice(`brokerd: set aside for the deployment profile: ${aside.join(', ')}`);
-      if (!provide(this.service.provider, () => this.given())) {
-        this.log.warning('brokerd: this CLI takes credentials from its own chain; brokerctl env leads that to brokerd');
-      }
+      if (!provide(this.service.provider, () => this.given())) this.notLed();
       // What a person must do first is said before minutes of packaging.
       if (this.service.isOnAws) await this.obtain();
     });
@@ -87,6 +93,18 @@ class Brokerd {
       else if (this.service.isOnAws) throw error;
     }
     return !this.isWithout;
+  }
+
+  /** Has no way to give the credentials. The CLI's own are those of any account. */
+  notLed() {
+    if (this.service.isOnAws) {
+      const { name, version } = framework(this.serverless);
+      throw new Refusal(`${name} ${version} takes credentials that this plugin cannot lead to the deployment profile's`, {
+        hint: 'brokerctl deploy, without serverless-brokerd in plugins',
+        code: 'BROKERD_NOT_LED',
+      });
+    }
+    this.log.warning('brokerd: this CLI takes credentials from its own chain; brokerctl env leads that to brokerd');
   }
 
   /** Has the credentials at hand: `invoke local` of the AWS SDK 2 reads them off its object without waiting. */
@@ -119,16 +137,17 @@ class Brokerd {
 
   async checkNow() {
     await this.serverless.pluginManager.spawn('package');
+    const packaged = this.package || this.artifacts;
     try {
-      await this.check();
+      await this.check(packaged);
     } finally {
-      this.afterDeploy();
+      this.removeValues(packaged);
     }
   }
 
-  check() {
+  check(directory) {
     const print = (line) => this.log.notice(line);
-    return check({ broker: this.broker, service: this.service, directory: this.artifacts, print });
+    return check({ broker: this.broker, service: this.service, directory, print });
   }
 
   /** Where the CLI keeps the artifacts from packaging to deploying, whatever `--package` says. */
@@ -136,13 +155,17 @@ class Brokerd {
     return path.join(this.service.directory, '.serverless');
   }
 
-  /** The directory of `--package`, where the artifacts are moved to. */
+  /** The directory of `--package`, where the artifacts are moved to. The CLI moves nothing to one of its own name. */
   get package() {
-    const named = this.service.options.package || (this.serverless.service.package || {}).path;
-    return named ? path.resolve(this.service.directory, named) : null;
+    const named = this.namedPackage;
+    return named && !named.endsWith('.serverless') ? path.resolve(this.service.directory, named) : null;
   }
 
-  /** The CLI has just removed the old ones, and is about to write. */
+  get namedPackage() {
+    return this.service.options.package || (this.serverless.service.package || {}).path;
+  }
+
+  /** The CLI has just removed the old ones and is about to write, or has copied those of an earlier package. */
   closeArtifacts() {
     if (this.secrets.inClear.size) close(this.artifacts);
   }
@@ -162,11 +185,42 @@ class Brokerd {
   async beforeDeploy() {
     if (this.isWithout) return;
     this.warn();
-    await this.check();
+    await this.checkTemplate();
   }
 
-  afterDeploy() {
-    if (this.secrets.inClear.size) removeValues(this.artifacts);
+  async checkTemplate() {
+    const { safeguards } = await this.broker.welcome();
+    if (safeguards) this.template.write(this.artifacts);
+    await this.check(this.artifacts);
+  }
+
+  /** Plugins that stand after this one have had their turn before the deploy. */
+  async beforeStack() {
+    if (!this.template.isChanged) return;
+    this.log.notice('brokerd: a plugin changed the template after its safeguards were checked: they are checked again');
+    await this.checkTemplate();
+  }
+
+  /** CloudFormation is told of what was uploaded only after this. */
+  async afterUpload() {
+    if (!this.template.isChanged) return;
+    const { profile } = await this.broker.welcome();
+    const what = `a plugin changed the template after the safeguards of the profile ${profile} were checked`;
+    throw new Refusal(`not deployed: ${what}`, {
+      hint: 'name serverless-brokerd last in plugins; what changes the template while it is uploaded cannot be deployed',
+      code: 'BROKERD_SAFEGUARDS_UNKNOWN',
+    });
+  }
+
+  removeValues(directory) {
+    if (this.secrets.inClear.size) removeValues(directory);
+  }
+
+  /** A package that was made earlier, and that the CLI deploys from where it lies, is somebody's to deploy again. */
+  afterFailure() {
+    const { command } = this.service;
+    const isEarlier = Boolean(this.namedPackage) && !this.package;
+    if (command === 'package' || (command === 'deploy' && !isEarlier)) this.removeValues(this.artifacts);
   }
 
   hooked(hooks) {

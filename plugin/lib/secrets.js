@@ -55,7 +55,7 @@ class Secrets {
     if (!this.inClear.size) return null;
     const names = [...this.inClear].sort().join(', ');
     const places = deploys
-      ? "in .serverless until the deploy has succeeded, in the deployment bucket, in the stack's template and in what it configures"
+      ? "in .serverless until the deploy has ended, in the deployment bucket, in the stack's template and in what it configures"
       : 'in the package, which is closed to other users';
     return `brokerd: in clear ${places}: ${names}. A secret of Secrets Manager is a reference instead.`;
   }

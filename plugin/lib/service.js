@@ -34,6 +34,11 @@ class Service {
     return this.serverless.processedInput.commands.join(' ');
   }
 
+  /** Whether the command is only explained. Serverless 3 says so in the options, osls beside them too. */
+  get isHelp() {
+    return Boolean(this.options.help || this.serverless.processedInput.isHelpRequest);
+  }
+
   /** Whether the command works on AWS for certain. */
   get isOnAws() {
     return ON_AWS.has(this.serverless.processedInput.commands[0]);

@@ -33,7 +33,7 @@ test('each way a daemon can fail is a sentence', async () => {
     ['{"protocol":2,"version":"9.0.0","body":{"reply":"status"}}\n', /9\.0\.0.* speaks protocol 2, not 1/],
     ['marked\n', /reply cannot be read/],
     ['{"body":null}\n', /reply cannot be read/],
-    ['', /is not running/],
+    ['', 'brokerd: the daemon ended the connection without an answer\nhint: brokerctl status'],
   ];
   for (const [answer, expected] of cases) {
     const daemon = await new StandIn({ status: answer }).listen();

@@ -121,6 +121,31 @@ test('what a person must do first stops a command before it packages', async () 
   await daemon.close();
 });
 
+test('a CLI whose credentials cannot be led does nothing on AWS', async () => {
+  const daemon = await new StandIn().listen();
+  for (const command of ['deploy', 'remove', 'info']) {
+    const error = await rejected(started(daemon, { command, sdk: 'none' }));
+    assert.match(error.message, /serverless 3\.40\.0 takes credentials that this plugin cannot lead.*\nhint: brokerctl deploy/);
+    assert.strictEqual(error.code, 'BROKERD_NOT_LED');
+  }
+  const { said } = await started(daemon, { command: 'package', sdk: 'none' });
+  assert.match(said[0], /takes credentials from its own chain/);
+  assert.ok(!daemon.requests().includes('plugin-credentials'), 'nothing is given that is not used');
+  await daemon.close();
+});
+
+test('a question about options needs no brokerd', async () => {
+  const daemon = new StandIn();
+  process.env.AWS_PROFILE = 'own';
+  for (const [words, isHelpRequest] of [[{ help: true }], [{ 'aws-profile': 'other', help: true }], [{}, true]]) {
+    const { said } = await started(daemon, { isHelpRequest }, words);
+    assert.deepStrictEqual(said, []);
+  }
+  assert.strictEqual(process.env.AWS_PROFILE, 'own');
+  delete process.env.AWS_PROFILE;
+  await daemon.close();
+});
+
 test('a command that needs AWS stops without brokerd, and one that needs nothing goes on', async () => {
   const daemon = new StandIn();
   for (const command of ['deploy', 'deploy function', 'remove', 'info', 'logs', 'invoke']) {
@@ -154,6 +179,10 @@ test('custom.brokerd.optional goes on without a daemon, and not past its refusal
   const daemon = await new StandIn({ 'plugin-hello': refused }).listen();
   const error = await rejected(started(daemon, { configuration }));
   assert.strictEqual(error.message, 'brokerd: not allowed\nhint: brokerctl allow');
+  // One that runs and says nothing has refused, too.
+  daemon.answers['plugin-hello'] = '';
+  const { code } = await rejected(started(daemon, { configuration }));
+  assert.strictEqual(code, 'BROKERD_REFUSED');
   await daemon.close();
 });
 
@@ -246,6 +275,61 @@ test('artifacts with values are closed, and gone after the deploy', async () => 
   await plugin.hooks['after:deploy:finalize']();
   assert.deepStrictEqual(fs.readdirSync(artifacts), ['storefront.zip']);
   await daemon.close();
+});
+
+test('artifacts that the CLI has removed by then need no removing', async () => {
+  const answers = {
+    'plugin-hello': { ...WELCOME, secrets: [{ name: 'KEY', source: 'keychain' }] },
+    'plugin-secrets': secret('KEY', 'marked-value'),
+  };
+  const daemon = await new StandIn(answers).listen();
+  const { plugin } = await started(daemon, { directory: daemon.runtime }, { package: 'build' });
+  await plugin.configurationVariablesSources.secrets.resolve({ address: 'KEY' });
+  assert.ok(!fs.existsSync(path.join(daemon.runtime, '.serverless')));
+  await plugin.hooks['after:deploy:finalize']();
+  fs.writeFileSync(path.join(daemon.runtime, '.serverless'), 'no directory');
+  assert.match((await rejected(plugin.hooks['after:deploy:finalize']())).code, /ENOTDIR/, 'anything else is said');
+  await daemon.close();
+});
+
+test('artifacts of an earlier package are closed as soon as the CLI has copied them', async () => {
+  const answers = {
+    'plugin-hello': { ...WELCOME, secrets: [{ name: 'KEY', source: 'keychain' }] },
+    'plugin-secrets': secret('KEY', 'marked-value'),
+  };
+  const daemon = await new StandIn(answers).listen();
+  const { plugin } = await started(daemon, { directory: daemon.runtime }, { package: 'build' });
+  const artifacts = path.join(daemon.runtime, '.serverless');
+  await plugin.configurationVariablesSources.secrets.resolve({ address: 'KEY' });
+  fs.mkdirSync(artifacts, { mode: 0o755 });
+  await plugin.hooks['after:aws:common:moveArtifactsToTemp:move']();
+  assert.strictEqual(fs.statSync(artifacts).mode & 0o777, 0o700);
+  await daemon.close();
+});
+
+test('artifacts with values are gone after a deploy that failed, and the package that it was made of is not', async () => {
+  const cases = [
+    ['deploy', {}, ['storefront.zip']],
+    ['deploy', { package: 'build' }, ['storefront.zip']],
+    ['deploy', { package: '.serverless' }, ['serverless-state.json', 'storefront.zip']],
+    ['package', {}, ['storefront.zip']],
+    ['info', {}, ['serverless-state.json', 'storefront.zip']],
+  ];
+  const answers = {
+    'plugin-hello': { ...WELCOME, secrets: [{ name: 'KEY', source: 'keychain' }] },
+    'plugin-secrets': secret('KEY', 'marked-value'),
+  };
+  for (const [command, words, expected] of cases) {
+    const daemon = await new StandIn(answers).listen();
+    const { plugin } = await started(daemon, { command, directory: daemon.runtime }, words);
+    const artifacts = path.join(daemon.runtime, '.serverless');
+    await plugin.configurationVariablesSources.secrets.resolve({ address: 'KEY' });
+    fs.mkdirSync(artifacts);
+    for (const name of ['serverless-state.json', 'storefront.zip']) fs.writeFileSync(path.join(artifacts, name), '{}');
+    await plugin.hooks.error();
+    assert.deepStrictEqual(fs.readdirSync(artifacts).sort(), expected, `${command} ${JSON.stringify(words)}`);
+    await daemon.close();
+  }
 });
 
 test('a daemon that was started anew is greeted anew, and must say the same', async () => {

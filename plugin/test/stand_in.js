@@ -94,15 +94,15 @@ class Credentials {
   }
 }
 
-/** A CLI: `sdk` is the AWS SDK that it has, 2 or 3, or `both`. */
-function cli({ command = 'deploy', sdk = 2, configuration = {}, provider = {}, directory = '/srv/shop' } = {}) {
+/** A CLI: `sdk` is the AWS SDK that it has, 2 or 3, or `both`, or `none` that can be led. */
+function cli({ command = 'deploy', sdk = 2, configuration = {}, provider = {}, directory = '/srv/shop', isHelpRequest } = {}) {
   const properties = {};
   const aws = {
     getStage: () => 'dev',
     getRegion: () => 'eu-west-1',
   };
-  if (sdk !== 2) aws.getAwsSdkV3CredentialsProvider = () => async () => ({ own: true });
-  if (sdk !== 3) aws.sdk = { Credentials };
+  if (sdk === 3 || sdk === 'both') aws.getAwsSdkV3CredentialsProvider = () => async () => ({ own: true });
+  if (sdk === 2 || sdk === 'both') aws.sdk = { Credentials };
   else Object.defineProperty(aws, 'sdk', { get: () => { throw new Error('osls 4 has no AWS SDK 2'); } });
   const said = [];
   const note = (text) => said.push(text);
@@ -112,8 +112,8 @@ function cli({ command = 'deploy', sdk = 2, configuration = {}, provider = {}, d
     serviceDir: directory,
     configurationFilename: 'serverless.yml',
     configurationInput: { app: 'shop', ...configuration },
-    processedInput: { commands: command.split(' ') },
-    service: { service: 'storefront', provider, org: configuration.org },
+    processedInput: { commands: command.split(' '), isHelpRequest },
+    service: { service: 'storefront', provider: { compiledCloudFormationTemplate: { Resources: {} }, ...provider }, org: configuration.org },
     getProvider: () => aws,
     classes: { Error: class ServerlessError extends Error {
       constructor(message, code) {

@@ -1,7 +1,7 @@
 //! The files of the plugin's package. `tests/plugin_install.rs` holds them against what npm would pack.
 
 /// Each by its path in the package, with its text.
-pub(super) const FILES: [(&str, &str); 17] = [
+pub(super) const FILES: [(&str, &str); 18] = [
     ("package.json", include_str!("../../../plugin/package.json")),
     ("README.md", include_str!("../../../plugin/README.md")),
     ("lib/artifacts.js", include_str!("../../../plugin/lib/artifacts.js")),
@@ -19,4 +19,5 @@ pub(super) const FILES: [(&str, &str); 17] = [
     ("lib/socket.js", include_str!("../../../plugin/lib/socket.js")),
     ("lib/status.js", include_str!("../../../plugin/lib/status.js")),
     ("lib/surroundings.js", include_str!("../../../plugin/lib/surroundings.js")),
+    ("lib/template.js", include_str!("../../../plugin/lib/template.js")),
 ];
