@@ -6,6 +6,7 @@ mod manager;
 mod report;
 mod uninstall;
 
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,6 +25,9 @@ pub(super) enum Service {
         /// Show what would be written and run, and do nothing
         #[arg(long)]
         dry_run: bool,
+        /// Stop a brokerd that runs outside of the service
+        #[arg(long)]
+        replace: bool,
     },
     /// End the service and take away all that `install` wrote; catalog, settings and state stay
     Uninstall {
@@ -51,7 +55,7 @@ pub(super) enum Service {
 impl Service {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Install { dry_run } => install::run(dry_run),
+            Self::Install { dry_run, replace } => install::run(dry_run, replace),
             Self::Uninstall { dry_run } => uninstall::run(dry_run),
             Self::Status { json } => report::run(json),
             Self::Logs { follow, lines } => logs(follow, lines),
@@ -81,16 +85,35 @@ struct Places {
     environment: PathBuf,
 }
 
+/// The variable that says where a user's configuration is (XDG Base Directory Specification).
+const CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+
 impl Places {
     fn find() -> Result<Self, Failure> {
         let directories =
             Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
-        let config = directories.config().parent().unwrap_or(directories.config()).to_owned();
+        // The manager reads both of them by its own environment, not by that of this shell.
+        let config = manager::variable(CONFIG_HOME)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .unwrap_or_else(|| directories.home.join(".config"));
         Ok(Self {
             directories,
             units: config.join("systemd/user"),
             environment: config.join("environment.d").join(ENVIRONMENT),
         })
+    }
+
+    /// The socket unit as it is installed; empty if it is not.
+    fn installed_socket(&self) -> String {
+        fs::read_to_string(self.units.join(UNITS[1])).unwrap_or_default()
+    }
+
+    /// The links by which a login starts the units (`WantedBy=`), in the order of [`UNITS`].
+    fn links(&self) -> [PathBuf; 2] {
+        let [unit, socket] = UNITS;
+        [("default.target", unit), ("sockets.target", socket)]
+            .map(|(target, name)| self.units.join(format!("{target}.wants")).join(name))
     }
 
     /// The files with their texts.

@@ -53,8 +53,7 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
 
 fn look() -> Result<ServiceStatus, Failure> {
     let places = Places::find()?;
-    let socket_text = fs::read_to_string(places.units.join(UNITS[1])).unwrap_or_default();
-    let listen = addresses(&socket_text);
+    let listen = addresses(&places.installed_socket());
     let installed = UNITS.iter().all(|name| places.units.join(name).exists());
     manager::reach()?;
     let names = "ActiveState,UnitFileState,DropInPaths,MainPID,NRestarts,NeedDaemonReload";
@@ -124,7 +123,7 @@ fn look() -> Result<ServiceStatus, Failure> {
 
 /// The files that `install` would write now.
 fn outdated(places: &Places) -> Result<Vec<String>, Failure> {
-    let choice = choose(&places.directories.config_file())?;
+    let choice = choose(&places.directories.config_file(), &places.installed_socket())?;
     let service = install::describe(places, choice.listen)?;
     let files = places.files(&service).into_iter();
     let differ = files.filter(|(path, text)| fs::read_to_string(path).ok().as_deref() != Some(text));
