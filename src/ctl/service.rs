@@ -54,6 +54,9 @@ pub(super) enum Service {
 
 impl Service {
     pub(super) fn run(self) -> Result<(), Failure> {
+        if cfg!(target_os = "macos") {
+            return Err(by_hand_on_macos());
+        }
         match self {
             Self::Install { dry_run, replace } => install::run(dry_run, replace),
             Self::Uninstall { dry_run } => uninstall::run(dry_run),
@@ -61,6 +64,14 @@ impl Service {
             Self::Logs { follow, lines } => logs(follow, lines),
         }
     }
+}
+
+/// What to do where launchd is the service manager.
+fn by_hand_on_macos() -> Failure {
+    Failure::refused("brokerctl service speaks to systemd, and this is macOS, which has launchd").with_hint(
+        "fill in what is in @ in launchd/dev.brokerd.plist of the source, put it into ~/Library/LaunchAgents, and \
+         launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/dev.brokerd.plist (launchctl bootout ends it)",
+    )
 }
 
 /// Becomes `journalctl`.

@@ -34,9 +34,8 @@ pub(super) fn choose(file: &Path, installed: &str) -> Result<Choice, Failure> {
     let units = service_unit::of_others(UNITS[1]);
     let theirs: Vec<SocketAddr> = units.iter().flat_map(|text| addresses(text)).collect();
     let is_anothers = |address: SocketAddr| {
-        // Another may not be logged in, and have no socket now.
-        listener::of(address)
-            .map_or_else(|| theirs.contains(&address) && !ours.contains(&address), |found| found.uid != uid())
+        let listener = listener::of(address).map(|found| found.uid == uid());
+        belongs_to_another(listener, ours.contains(&address), theirs.contains(&address))
     };
     if !is_default || text.lines().any(|line| line.trim_start().starts_with("listen")) {
         if let Some(address) = config.listen.iter().find(|address| is_anothers(**address)) {
@@ -59,4 +58,28 @@ pub(super) fn choose(file: &Path, installed: &str) -> Result<Choice, Failure> {
         format!("# {first} is another user's. Chosen by brokerctl service install.\nlisten = [\"{listen}\"]\n{text}")
     });
     Ok(Choice { listen: vec![listen], config })
+}
+
+/// Whether an address is another user's: by who listens there (`is_ours`, where somebody does), else by the units that
+/// name it. Another may not be logged in, and have no socket now; but naming what we have takes it from nobody.
+fn belongs_to_another(is_ours: Option<bool>, named_by_us: bool, named_by_others: bool) -> bool {
+    is_ours.map_or(named_by_others && !named_by_us, |is_ours| !is_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_of_another_user_takes_nothing_from_us() {
+        for (is_ours, named_by_us, named_by_others, expected) in [
+            (None, false, false, false),
+            (None, false, true, true),
+            (None, true, true, false),
+            (Some(true), false, true, false),
+            (Some(false), true, false, true),
+        ] {
+            assert_eq!(belongs_to_another(is_ours, named_by_us, named_by_others), expected);
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::ctl::failure::{Failure, Kind};
 use crate::ctl::{client, paint};
 use crate::edges::atomic_file;
 use crate::edges::peer::listener;
+use crate::edges::single::{LockError, Single};
 
 /// So long the service may take to answer for the first time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,7 +34,7 @@ pub(super) fn run(dry_run: bool, replace: bool) -> Result<(), Failure> {
     let active = manager::state(UNITS[1]) == "active";
     let held = if active { addresses(&installed) } else { Vec::new() };
     if replace && !active && outside(&service, &held, active).is_some() {
-        stop(&service, dry_run)?;
+        stop(&places.directories.lock_file(), dry_run)?;
     }
     if let Some(why) = outside(&service, &held, active) {
         let hint = "brokerctl stop, and the same command again; or brokerctl service install --replace";
@@ -162,8 +163,8 @@ fn put(path: &Path, text: &str, dry_run: bool) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Stops the daemon that runs, if it is brokerd, and waits until what it had is free.
-fn stop(service: &Service, dry_run: bool) -> Result<(), Failure> {
+/// Stops the daemon that runs, if it is brokerd, and waits until it has given back the lock: another would not start before.
+fn stop(lock: &Path, dry_run: bool) -> Result<(), Failure> {
     const PAUSE: Duration = Duration::from_millis(20);
     let Ok(Reply::Status(status)) = client::ask_briefly(&Request::Status, MOMENT) else { return Ok(()) };
     writeln!(
@@ -177,8 +178,7 @@ fn stop(service: &Service, dry_run: bool) -> Result<(), Failure> {
     }
     client::ask(&Request::Stop)?;
     let end = Instant::now() + PATIENCE;
-    // Refused or taken: that is said by whoever looks next.
-    while outside(service, &[], false).is_some() && Instant::now() < end {
+    while matches!(Single::acquire(lock), Err(LockError::Running { .. })) && Instant::now() < end {
         std::thread::sleep(PAUSE);
     }
     Ok(())
