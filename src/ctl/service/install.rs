@@ -33,10 +33,12 @@ pub(super) fn run(dry_run: bool, replace: bool) -> Result<(), Failure> {
     }
     let active = manager::state(UNITS[1]) == "active";
     let held = if active { addresses(&installed) } else { Vec::new() };
-    if replace && !active && outside(&service, &held, active).is_some() {
-        stop(&places.directories.lock_file(), dry_run)?;
-    }
-    if let Some(why) = outside(&service, &held, active) {
+    let stopped = replace
+        && !active
+        && outside(&service, &held, active).is_some()
+        && stop(&places.directories.lock_file(), dry_run)?;
+    let will_be_free = stopped && dry_run;
+    if !will_be_free && let Some(why) = outside(&service, &held, active) {
         let hint = "brokerctl stop, and the same command again; or brokerctl service install --replace";
         if !dry_run {
             return Err(Failure::refused(why).with_hint(hint));
@@ -164,9 +166,10 @@ fn put(path: &Path, text: &str, dry_run: bool) -> Result<bool, Failure> {
 }
 
 /// Stops the daemon that runs, if it is brokerd, and waits until it has given back the lock: another would not start before.
-fn stop(lock: &Path, dry_run: bool) -> Result<(), Failure> {
+/// Whether there was one.
+fn stop(lock: &Path, dry_run: bool) -> Result<bool, Failure> {
     const PAUSE: Duration = Duration::from_millis(20);
-    let Ok(Reply::Status(status)) = client::ask_briefly(&Request::Status, MOMENT) else { return Ok(()) };
+    let Ok(Reply::Status(status)) = client::ask_briefly(&Request::Status, MOMENT) else { return Ok(false) };
     writeln!(
         anstream::stdout(),
         "{} brokerd (pid {}), which runs outside of the service",
@@ -174,14 +177,14 @@ fn stop(lock: &Path, dry_run: bool) -> Result<(), Failure> {
         status.pid
     )?;
     if dry_run {
-        return Ok(());
+        return Ok(true);
     }
     client::ask(&Request::Stop)?;
     let end = Instant::now() + PATIENCE;
     while matches!(Single::acquire(lock), Err(LockError::Running { .. })) && Instant::now() < end {
         std::thread::sleep(PAUSE);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Runs a command of the manager, and says so.
