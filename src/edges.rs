@@ -47,6 +47,7 @@ pub mod secret_file;
 pub mod secrets_manager;
 pub mod secrets_token;
 pub mod self_test;
+pub mod service_unit;
 pub mod settled;
 pub mod single;
 pub mod source;

@@ -32,6 +32,7 @@ const RINGS: [(&str, &[&str]); 5] = [
             "edges::project_search",
             "edges::random",
             "edges::search_path",
+            "edges::service_unit",
             "edges::settled",
             "edges::surroundings",
             "edges::token_request",

@@ -25,6 +25,9 @@ pub(super) enum Service {
         /// Show what would be written and run, and do nothing
         #[arg(long)]
         dry_run: bool,
+        /// Stop a brokerd that runs outside of the service
+        #[arg(long)]
+        replace: bool,
     },
     /// End the service and take away all that `install` wrote; catalog, settings and state stay
     Uninstall {
@@ -51,13 +54,24 @@ pub(super) enum Service {
 
 impl Service {
     pub(super) fn run(self) -> Result<(), Failure> {
+        if cfg!(target_os = "macos") {
+            return Err(by_hand_on_macos());
+        }
         match self {
-            Self::Install { dry_run } => install::run(dry_run),
+            Self::Install { dry_run, replace } => install::run(dry_run, replace),
             Self::Uninstall { dry_run } => uninstall::run(dry_run),
             Self::Status { json } => report::run(json),
             Self::Logs { follow, lines } => logs(follow, lines),
         }
     }
+}
+
+/// What to do where launchd is the service manager.
+fn by_hand_on_macos() -> Failure {
+    Failure::refused("brokerctl service speaks to systemd, and this is macOS, which has launchd").with_hint(
+        "fill in what is in @ in launchd/dev.brokerd.plist of the source, put it into ~/Library/LaunchAgents, and \
+         launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/dev.brokerd.plist (launchctl bootout ends it)",
+    )
 }
 
 /// Becomes `journalctl`.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Broker, BrokerError, Listeners, Parts, catalogs, run, settings};
 use crate::core::fault::Faults;
 use crate::edges::aws_clock::AwsClock;
-use crate::edges::control_socket::ControlSocket;
+use crate::edges::control_socket::{ControlSocket, ControlSocketError};
 use crate::edges::directories::{Directories, DirectoryError};
 use crate::edges::handed_over::{self, HandedOver, HandedOverError};
 use crate::edges::keychain::ChoiceError;
@@ -88,6 +88,7 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref::<ChoiceError>().and_then(ChoiceError::hint))
         .or_else(|| error.downcast_ref::<SelfTestError>().and_then(SelfTestError::hint))
         .or_else(|| error.downcast_ref::<HandedOverError>().and_then(HandedOverError::hint))
+        .or_else(|| error.downcast_ref::<ControlSocketError>().and_then(ControlSocketError::hint))
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -5,14 +5,36 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Why the socket cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot make the control socket {}: {source}", .path.display())]
-pub struct ControlSocketError {
-    path: PathBuf,
-    source: io::Error,
+pub enum ControlSocketError {
+    /// Somebody listens there who does not hold the daemon's lock.
+    #[error("something listens at the control socket {} already, most likely the service manager", .path.display())]
+    Taken {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The system refuses.
+    #[error("cannot make the control socket {}: {source}", .path.display())]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ControlSocketError {
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        let by_the_manager =
+            "systemctl --user start brokerd.service, or first systemctl --user stop brokerd.socket";
+        matches!(self, Self::Taken { .. }).then(|| by_the_manager.to_owned())
+    }
 }
 
 /// The listening socket; its file is removed with it, unless it is the service manager's.
@@ -23,9 +45,13 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Makes the socket, mode 0600. The caller holds the daemon's lock, so one that is there is nobody's.
+    /// Makes the socket, mode 0600. The caller holds the daemon's lock, so one that is there is nobody's, unless it is the
+    /// service manager's, who listens without a daemon.
     pub fn bind(path: &Path) -> Result<Self, ControlSocketError> {
-        let failed = |source| ControlSocketError { path: path.to_owned(), source };
+        let failed = |source| ControlSocketError::Io { path: path.to_owned(), source };
+        if is_listened_at(path).map_err(failed)? {
+            return Err(ControlSocketError::Taken { path: path.to_owned() });
+        }
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
@@ -54,6 +80,18 @@ impl Drop for ControlSocket {
     }
 }
 
+/// Whether a connection to the socket would be taken, now or once its queue has room.
+fn is_listened_at(path: &Path) -> io::Result<bool> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    match connect(&socket, &address) {
+        Ok(()) | Err(Errno::AGAIN) => Ok(true),
+        Err(Errno::CONNREFUSED | Errno::NOENT | Errno::NOTSOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The process at the other end, if it is this user's.
 pub fn peer_pid(stream: &UnixStream) -> Option<u32> {
     let credentials = stream.peer_cred().ok()?;
@@ -61,4 +99,23 @@ pub fn peer_pid(stream: &UnixStream) -> Option<u32> {
         return None;
     }
     credentials.pid().and_then(|pid| u32::try_from(pid).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_crash_left_is_replaced_and_what_is_listened_at_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("control.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let own = ControlSocket::bind(&path).unwrap();
+        let error = ControlSocket::bind(&path).unwrap_err();
+        assert!(matches!(error, ControlSocketError::Taken { .. }), "{error}");
+        assert!(error.hint().unwrap().contains("systemctl --user start brokerd.service"));
+        assert!(path.exists());
+        drop(own);
+        assert!(!path.exists());
+    }
 }

@@ -1,6 +1,7 @@
 //! The user that this process runs as.
 
 use std::fs;
+use std::path::PathBuf;
 
 /// This user's number.
 pub fn uid() -> u32 {
@@ -25,6 +26,13 @@ pub fn number(user: &str) -> Option<u32> {
             (fields.next() == Some(user)).then(|| fields.nth(1)?.parse().ok()).flatten()
         })
     })
+}
+
+/// The users that the user database's file has, by number, and where their homes are.
+pub fn homes() -> Vec<(u32, PathBuf)> {
+    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.filter_map(|fields| Some((fields.get(2)?.parse().ok()?, PathBuf::from(fields.get(5)?)))).collect()
 }
 
 /// Whether a group has this user as its only member, as where each user has a group of his own. A group that

@@ -180,6 +180,55 @@ def test_a_user_namespace_of_its_own_is_a_named_error(service, manager, place):
     assert "runs in a user namespace of its own" in service.log.read_text()
 
 
+def test_a_start_that_fails_keeps_the_sockets_until_it_is_mended(service, manager, place):
+    settings = (place.config / "config.toml").read_text()
+    place.write(place.config / "config.toml", "listen = 1\n")
+    manager.systemctl("restart", "brokerd.service", check=False)
+    address = service.endpoint.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((address[0], int(address[1]))):
+        # More of them than any limit of the manager's lets happen in so short a time.
+        manager.wait_until("brokerd.service", "NRestarts", lambda count: int(count) >= 6)
+        assert manager.show("brokerd.socket", "ActiveState") == "active"
+    place.write(place.config / "config.toml", settings)
+    assert service.ask(service.shop).role == SHOP.name
+    assert manager.show("brokerd.socket", "ActiveState") == "active"
+
+
+def test_one_started_by_hand_leaves_the_sockets_of_the_manager_alone(service, manager, place):
+    manager.systemctl("stop", "brokerd.service")
+    place.settings(f'listen = ["127.0.0.1:{free_port()}"]\n')
+    failed = manager.person.run([service.programs.brokerd], cwd="/", env=place.environment())
+    assert failed.returncode == 1 and "systemctl --user start brokerd.service" in failed.stderr, failed.stderr
+    assert (place.runtime / "brokerd/control.sock").exists()
+
+
+def test_one_that_runs_outside_is_replaced_when_that_is_asked_for(manager, broker, place):
+    place.settings(f'listen = ["127.0.0.1:{free_port()}"]\n')
+    before = files(place)
+    broker.start()
+    failed = broker.ctl("service", "install", code=1)
+    assert "outside of the service" in failed.stderr and "--replace" in failed.stderr
+    assert files(place) == before, "refused, and something was written"
+    assert "which runs outside of the service" in broker.ctl("service", "install", "--replace").stdout
+    assert broker.status()["pid"] == pid(manager)
+    broker.ctl("service", "uninstall")
+
+
+def test_uninstall_without_one_of_its_files_leaves_no_link(service, manager, place):
+    (place.home / ".config/systemd/user/brokerd.service").unlink()
+    service.ctl("service", "uninstall")
+    links = [path for path in (place.home / ".config").rglob("*") if path.is_symlink()]
+    assert links == [] and manager.show("brokerd.socket", "ActiveState") == "inactive"
+    assert manager.show("brokerd.service", "ActiveState") in ("inactive", "failed")
+
+
+def test_the_units_go_where_the_manager_looks(service, manager, place):
+    elsewhere = place.root / "elsewhere"
+    env = place.environment(XDG_CONFIG_HOME=str(elsewhere))
+    said = manager.person.run([service.programs.brokerctl, "service", "install", "--dry-run"], cwd="/", env=env)
+    assert f"{place.home}/.config/systemd/user/brokerd.service" in said.stdout, said.stdout + said.stderr
+
+
 def test_another_address_in_the_settings_is_said(service, place):
     place.settings(f'listen = ["127.0.0.1:{free_port()}"]\n')
     failed = service.ctl("service", "status", code=1)

@@ -22,7 +22,7 @@ pub(super) fn start(asking: Asking, left_out: bool) -> Result<bool, Failure> {
         writeln!(out, "{} by --no-service", paint::note("left out:"))?;
         return Ok(runs);
     }
-    if install(asking)? && self::runs()? {
+    if install(asking, runs)? && self::runs()? {
         return Ok(true);
     }
     if runs {
@@ -73,8 +73,8 @@ fn runs() -> Result<bool, Failure> {
     }
 }
 
-/// Installs the service, if this brokerctl can. Whether it did.
-fn install(asking: Asking) -> Result<bool, Failure> {
+/// Installs the service, if this brokerctl can, in place of a daemon that `runs` without one. Whether it did.
+fn install(asking: Asking, runs: bool) -> Result<bool, Failure> {
     let mut out = anstream::stdout();
     let own = std::env::current_exe()?;
     let knows = Command::new(&own)
@@ -88,16 +88,19 @@ fn install(asking: Asking) -> Result<bool, Failure> {
         return Ok(false);
     }
     if asking == Asking::DryRun {
-        let shown =
-            Command::new(&own).args(["service", "install", "--dry-run"]).stdin(Stdio::null()).status()?;
+        let shown = Command::new(&own)
+            .args(["service", "install", "--replace", "--dry-run"])
+            .stdin(Stdio::null())
+            .status()?;
         return Ok(shown.success());
     }
-    if !asking.confirm(
-        "Install brokerd as a service of yours, started at login? brokerctl service uninstall takes it back",
-    )? {
+    let instead = if runs { " One that runs outside of it is stopped for it;" } else { "" };
+    if !asking.confirm(&format!(
+        "Install brokerd as a service of yours, started at login?{instead} brokerctl service uninstall takes it back"
+    ))? {
         return Ok(false);
     }
-    let done = Command::new(&own).args(["service", "install"]).stdin(Stdio::null()).status()?;
+    let done = Command::new(&own).args(["service", "install", "--replace"]).stdin(Stdio::null()).status()?;
     if !done.success() {
         writeln!(out, "{} the service is not installed", paint::note("note:"))?;
     }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::failure::Failure;
 use crate::core::config::Config;
 use crate::core::service::{UNITS, addresses, free_address};
 use crate::edges::peer::listener;
+use crate::edges::service_unit;
 use crate::edges::user::uid;
 
 /// The addresses, and the text that `config.toml` is to have where another than the default must be written down.
@@ -18,8 +19,9 @@ pub(super) struct Choice {
     pub(super) config: Option<String>,
 }
 
-/// Chooses by the text of `config.toml`.
-pub(super) fn choose(file: &Path) -> Result<Choice, Failure> {
+/// Chooses by the text of `config.toml`. What this user has already, by the unit with the text `installed` or because one
+/// of his processes listens there, nobody takes from him by a unit that names it too.
+pub(super) fn choose(file: &Path, installed: &str) -> Result<Choice, Failure> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -28,9 +30,12 @@ pub(super) fn choose(file: &Path) -> Result<Choice, Failure> {
     let config = Config::parse(file, &text)
         .map_err(|faults| Failure::refused(faults.to_string()).with_hint("brokerd --check"))?;
     let is_default = config.listen == Config::default().listen;
-    let theirs = others_units();
+    let ours = addresses(installed);
+    let units = service_unit::of_others(UNITS[1]);
+    let theirs: Vec<SocketAddr> = units.iter().flat_map(|text| addresses(text)).collect();
     let is_anothers = |address: SocketAddr| {
-        theirs.contains(&address) || listener::of(address).is_some_and(|found| found.uid != uid())
+        let listener = listener::of(address).map(|found| found.uid == uid());
+        belongs_to_another(listener, ours.contains(&address), theirs.contains(&address))
     };
     if !is_default || text.lines().any(|line| line.trim_start().starts_with("listen")) {
         if let Some(address) = config.listen.iter().find(|address| is_anothers(**address)) {
@@ -55,17 +60,26 @@ pub(super) fn choose(file: &Path) -> Result<Choice, Failure> {
     Ok(Choice { listen: vec![listen], config })
 }
 
-/// The addresses in the units of other users, where their homes can be read: one who is not logged in has no socket now.
-fn others_units() -> Vec<SocketAddr> {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let others = users.lines().filter_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let is_other = fields.get(2)?.parse::<u32>().ok()? != uid();
-        is_other.then(|| PathBuf::from(fields.get(5).copied().unwrap_or_default()))
-    });
-    let units = others.filter(|home| home.is_absolute());
-    units
-        .filter_map(|home| fs::read_to_string(home.join(".config/systemd/user").join(UNITS[1])).ok())
-        .flat_map(|text| addresses(&text))
-        .collect()
+/// Whether an address is another user's: by who listens there (`is_ours`, where somebody does), else by the units that
+/// name it. Another may not be logged in, and have no socket now; but naming what we have takes it from nobody.
+fn belongs_to_another(is_ours: Option<bool>, named_by_us: bool, named_by_others: bool) -> bool {
+    is_ours.map_or(named_by_others && !named_by_us, |is_ours| !is_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_of_another_user_takes_nothing_from_us() {
+        for (is_ours, named_by_us, named_by_others, expected) in [
+            (None, false, false, false),
+            (None, false, true, true),
+            (None, true, true, false),
+            (Some(true), false, true, false),
+            (Some(false), true, false, true),
+        ] {
+            assert_eq!(belongs_to_another(is_ours, named_by_us, named_by_others), expected);
+        }
+    }
 }

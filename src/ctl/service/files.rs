@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::address::choose;
 use super::install::describe;
+use super::manager;
 use crate::core::doctor::service::Units;
 use crate::core::service::{ENVIRONMENT, PACKAGED, Service, UNITS, WANTED, started};
 use crate::ctl::failure::Failure;
 use crate::edges::directories::Directories;
 use crate::edges::search_path::can_run;
+
+/// The variable that says where a user's configuration is (XDG Base Directory Specification).
+const CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 
 /// Where the files of the service are.
 pub(super) struct Places {
@@ -47,7 +51,11 @@ impl Places {
     pub(super) fn find() -> Result<Self, Failure> {
         let directories =
             Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
-        let config = directories.config().parent().unwrap_or(directories.config()).to_owned();
+        // The manager reads both of them by its own environment, not by that of this shell.
+        let config = manager::variable(CONFIG_HOME)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .unwrap_or_else(|| directories.home.join(".config"));
         Ok(Self {
             directories,
             units: config.join("systemd/user"),
@@ -60,6 +68,16 @@ impl Places {
     pub(super) fn in_force(&self, name: &str) -> Option<(PathBuf, String)> {
         let mut places = [&self.units, &self.packaged].into_iter().map(|place| place.join(name));
         places.find_map(|path| fs::read_to_string(&path).ok().map(|text| (path, text)))
+    }
+
+    /// The text of the socket unit in force; empty if there is none.
+    pub(super) fn installed_socket(&self) -> String {
+        self.in_force(UNITS[1]).map(|(_, text)| text).unwrap_or_default()
+    }
+
+    /// The links by which a login starts the units, in the order of [`UNITS`].
+    pub(super) fn links(&self) -> [PathBuf; 2] {
+        WANTED.map(|name| self.units.join(name))
     }
 
     /// The files with what they are to say.
@@ -75,14 +93,14 @@ impl Places {
 
     /// The files that `install` would write now.
     pub(super) fn outdated(&self) -> Result<Vec<PathBuf>, Failure> {
-        let choice = choose(&self.directories.config_file())?;
+        let choice = choose(&self.directories.config_file(), &self.installed_socket())?;
         let files = self.files(&describe(self, choice.listen)?).into_iter();
         Ok(files.filter(|file| file.current().is_none()).map(|file| file.path).collect())
     }
 
     /// Whether the user's systemd starts one of the units at login, as far as files show it.
     pub(super) fn starts_at_login(&self) -> bool {
-        WANTED.iter().any(|name| self.units.join(name).is_symlink())
+        self.links().iter().any(|link| link.is_symlink())
     }
 
     /// The units as they are.

@@ -45,6 +45,19 @@ pub(super) fn properties(unit: &str, names: &str) -> Result<BTreeMap<String, Str
     Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
+/// A variable of the manager's own environment, which it looks for units by and gives to what it starts; `None` also where
+/// there is no manager.
+pub(super) fn variable(name: &str) -> Option<String> {
+    let done = output(&["show-environment"]).ok()?;
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}
+
+/// Whether a unit is `active`, `failed` and so on; empty where nobody knows.
+pub(super) fn state(unit: &str) -> String {
+    properties(unit, "ActiveState").ok().and_then(|mut found| found.remove("ActiveState")).unwrap_or_default()
+}
+
 fn output(words: &[&str]) -> Result<Output, Failure> {
     Command::new("systemctl").arg("--user").args(words).output().map_err(|error| {
         if error.kind() == ErrorKind::NotFound {

@@ -54,7 +54,7 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
 fn look() -> Result<ServiceStatus, Failure> {
     let places = Places::find()?;
     let units = places.units();
-    let listen = addresses(&places.in_force(UNITS[1]).map(|(_, text)| text).unwrap_or_default());
+    let listen = addresses(&places.installed_socket());
     let installed = units.is_installed() && units.has_socket;
     manager::reach()?;
     let names = "ActiveState,UnitFileState,DropInPaths,MainPID,NRestarts,NeedDaemonReload";

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files::Places;
 use super::manager;
@@ -14,17 +14,18 @@ pub(super) fn run(dry_run: bool) -> Result<(), Failure> {
     let places = Places::find()?;
     let mut out = anstream::stdout().lock();
     let files = [places.units.join(UNITS[0]), places.units.join(UNITS[1]), places.environment.clone()];
+    let links = places.links();
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
     let there: Vec<&Path> =
-        files.iter().map(std::path::PathBuf::as_path).filter(|path| path.exists()).collect();
-    if there.is_empty() && !places.starts_at_login() {
+        files.iter().chain(&links).map(PathBuf::as_path).filter(|path| is_there(path)).collect();
+    if there.is_empty() {
         writeln!(out, "the service is not installed")?;
         return Ok(());
     }
     // Even without a manager the files can be taken away.
     let reached = manager::reach();
-    let socket = places.in_force(UNITS[1]).map(|(_, text)| text).unwrap_or_default();
+    let socket = places.installed_socket();
     let names = super::install::describe(&places, addresses(&socket)).map(|service| service.variable_names());
-    let [unit, socket] = UNITS;
     let run = |out: &mut dyn Write, words: &[&str]| -> Result<(), Failure> {
         if reached.is_ok() {
             writeln!(out, "{}run {}", if dry_run { "would " } else { "" }, manager::shown(words))?;
@@ -34,10 +35,21 @@ pub(super) fn run(dry_run: bool) -> Result<(), Failure> {
         }
         Ok(())
     };
-    if UNITS.iter().all(|name| places.in_force(name).is_some()) {
-        run(&mut out, &["disable", "--now", socket, unit])?;
+    // The socket first: it would start the daemon anew.
+    let mut by_manager = Vec::new();
+    for index in [1, 0] {
+        if reached.is_err() {
+            continue;
+        }
+        if places.in_force(UNITS[index]).is_some() {
+            run(&mut out, &["disable", "--now", UNITS[index]])?;
+            by_manager.push(links[index].as_path());
+        } else if manager::state(UNITS[index]) == "active" {
+            run(&mut out, &["stop", UNITS[index]])?;
+        }
     }
-    for path in there {
+    // Without its file the manager disables nothing, and the link would stay.
+    for path in there.into_iter().filter(|path| !by_manager.contains(path)) {
         writeln!(out, "{}remove {}", if dry_run { "would " } else { "" }, path.display())?;
         if !dry_run {
             match fs::remove_file(path) {
