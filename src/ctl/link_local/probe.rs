@@ -73,7 +73,7 @@ mod tests {
         let real = || Some("this is a machine of X".to_owned());
         for (real, is_routed) in [(None, true), (real(), false)] {
             let found = Surroundings { real, is_routed, ..Surroundings::default() };
-            assert_eq!(state(&found, port), State::Off);
+            assert_eq!(state(&found, Some(9254)), State::Off);
         }
     }
 }
