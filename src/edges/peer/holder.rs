@@ -34,14 +34,19 @@ impl Holders {
     ///
     /// Between `fork` and `exec` a child holds every socket of its parent, often in another directory. Whoever
     /// waits for the answer holds the socket until it comes, so the topmost is the one that asks.
-    pub(super) fn topmost(&self, socket: SocketName, remembered: &[ProcessId]) -> Result<Holder, Unidentified> {
+    pub(super) fn topmost(
+        &self,
+        socket: SocketName,
+        remembered: &[ProcessId],
+    ) -> Result<Holder, Unidentified> {
         const SHOWN: usize = 8;
         let mut hidden = Vec::new();
         let remembered =
             remembered.iter().map(|known| known.pid).filter(|pid| process::owner(*pid) == Some(self.uid));
         let first = remembered.map(|pid| try_process(pid, socket, &mut hidden)).find_map(|holder| holder);
-        let first = first
-            .or_else(|| self.newest_first().into_iter().find_map(|pid| try_process(pid, socket, &mut hidden)));
+        let first = first.or_else(|| {
+            self.newest_first().into_iter().find_map(|pid| try_process(pid, socket, &mut hidden))
+        });
         if let Some(holder) = first {
             let top = self.climb(holder, socket);
             return if is_born_where_it_is(top.process) { Ok(top) } else { self.only_line(top, socket) };
