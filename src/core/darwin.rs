@@ -4,9 +4,7 @@
 //! Macs. The edge compares the places with the structures of `libproc` when it is compiled.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::caller::DirectoryId;
@@ -101,7 +99,8 @@ pub fn directory(bytes: &[u8; DIRECTORIES]) -> Option<Directory> {
     let path = path.split(|byte| *byte == 0).next()?;
     let links = u16::from_le_bytes(bytes.get(place::LINKS..place::LINKS + 2)?.try_into().ok()?);
     Some(Directory {
-        path: OsString::from_vec(path.to_vec()).into(),
+        // File systems of macOS take no other names.
+        path: std::str::from_utf8(path).ok()?.into(),
         id: DirectoryId { device: word(bytes, place::DEVICE)?.into(), inode: long(bytes, place::INODE)? },
         is_deleted: links == 0 || path.is_empty(),
     })
