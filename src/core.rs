@@ -20,6 +20,7 @@ pub mod container;
 pub mod container_token;
 pub mod credential_process;
 pub mod credentials;
+pub mod darwin;
 pub mod decision;
 pub mod doctor;
 pub mod doors;

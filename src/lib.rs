@@ -11,8 +11,8 @@
 //! [`core::decision`] turns it, its project and the catalog into a profile or a refusal, the daemon's sessions
 //! hold what [`edges::sts`] gave for the profile's role, and [`core::imds`] says how it is answered.
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("this version of brokerd identifies callers on Linux only");
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+compile_error!("brokerd identifies callers on Linux and macOS only");
 
 pub mod core;
 pub mod ctl;

@@ -4,8 +4,9 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -45,8 +46,9 @@ pub(super) fn ask_patiently(request: &Request, patience: Duration) -> Result<Rep
 pub(super) fn ask_briefly(request: &Request, patience: Duration) -> Result<Reply, Failure> {
     let directories = Directories::from_environment().map_err(|error| Failure::refused(error.to_string()))?;
     let address = SocketAddrUnix::new(directories.control_socket()).map_err(io::Error::from)?;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .map_err(io::Error::from)?;
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).map_err(io::Error::from)?;
+    // By itself, since not every system takes it with the kind of socket.
+    fcntl_setfd(&socket, FdFlags::CLOEXEC).map_err(io::Error::from)?;
     // This limits the connecting too, which std's stream has no other way to do.
     set_socket_timeout(&socket, Timeout::Send, Some(patience)).map_err(io::Error::from)?;
     connect(&socket, &address).map_err(io::Error::from)?;

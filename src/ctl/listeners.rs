@@ -30,7 +30,7 @@ impl Stranger {
 pub(super) fn strangers(sockets: &[EndpointSocket]) -> Vec<Stranger> {
     let own = sockets.iter().filter_map(|socket| {
         let found = listener::of(socket.address);
-        let is_ours = found.as_ref().is_some_and(|found| u64::from(found.inode) == socket.inode);
+        let is_ours = found.as_ref().is_some_and(|found| found.inode == socket.inode);
         (!is_ours).then(|| Stranger::new(socket.address, found.as_ref()))
     });
     let named = address_here().filter(|address| sockets.iter().all(|socket| socket.address != *address));
@@ -109,7 +109,7 @@ mod tests {
     fn a_socket_that_is_not_the_one_is_said() {
         let listening = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listening.local_addr().unwrap();
-        let inode = listener::of(address).unwrap().inode.into();
+        let inode = listener::of(address).unwrap().inode;
         assert!(strangers(&[EndpointSocket { address, inode, remote: false }]).is_empty());
         let said = strangers(&[EndpointSocket { address, inode: inode + 1, remote: false }]);
         assert!(

@@ -56,12 +56,16 @@ impl Directories {
         let home = absolute("HOME").ok_or(DirectoryError::NoHome)?;
         let config = absolute("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
         let state = absolute("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state"));
+        let state = state.join("brokerd");
         let runtime = absolute("XDG_RUNTIME_DIR")
             .or_else(|| {
                 Some(PathBuf::from(format!("/run/user/{uid}"))).filter(|path| owner(path) == Some(uid))
             })
-            .map_or_else(|| PathBuf::from(format!("/tmp/brokerd-{uid}")), |path| path.join("brokerd"));
-        Ok(Self { home, config: config.join("brokerd"), state: state.join("brokerd"), runtime })
+            .map(|path| path.join("brokerd"))
+            // macOS has none, and cleans its directories for temporary files while brokerd runs.
+            .or_else(|| cfg!(target_os = "macos").then(|| state.join("run")))
+            .unwrap_or_else(|| PathBuf::from(format!("/tmp/brokerd-{uid}")));
+        Ok(Self { home, config: config.join("brokerd"), state, runtime })
     }
 
     /// All of them below a home, for a daemon that shares nothing with the user's own.

@@ -108,7 +108,27 @@ pub fn take() -> Result<Vec<Handed>, HandedOverError> {
 /// Takes what launchd hands over for the `Sockets` of the agent; nothing where it did not start us.
 #[cfg(target_os = "macos")]
 pub fn take() -> Result<Vec<Handed>, HandedOverError> {
-    Ok(Vec::new())
+    let mut found = Vec::new();
+    for name in ["endpoint", "control"] {
+        let descriptors = match raunch::activate_socket(name) {
+            Ok(descriptors) => descriptors,
+            // Nobody has an agent with that name, or it was taken already.
+            Err(raunch::Error::NotManaged | raunch::Error::NotInPlist | raunch::Error::AlreadyActivated) => {
+                continue;
+            }
+            Err(error) => return Err(io::Error::other(error.to_string()).into()),
+        };
+        for descriptor in descriptors {
+            // An owned duplicate of what is only a number here: opening one is `dup` on macOS (`man 4 fd`).
+            let socket: std::os::fd::OwnedFd = fs::File::open(format!("/dev/fd/{descriptor}"))?.into();
+            let handed = match name {
+                "control" => Handed::Unix(socket.into()),
+                _ => Handed::Tcp(socket.into()),
+            };
+            found.push(handed);
+        }
+    }
+    Ok(found)
 }
 
 /// Checks that each socket is one that brokerd would have made itself, with the control socket at `control`. Within a
@@ -141,8 +161,20 @@ pub fn check(handed: Vec<Handed>, control: &Path) -> Result<HandedOver, HandedOv
     Ok(checked)
 }
 
+#[cfg(not(target_os = "macos"))]
+fn accepts(socket: impl AsFd) -> io::Result<bool> {
+    Ok(rustix::net::sockopt::socket_acceptconn(socket)?)
+}
+
+/// macOS names `SO_ACCEPTCONN` and has no such option, so what has another end is told from what has none.
+#[cfg(target_os = "macos")]
+#[allow(clippy::unnecessary_wraps, reason = "as where there is such an option")]
+fn accepts(socket: impl AsFd) -> io::Result<bool> {
+    Ok(rustix::net::getpeername(socket).is_err())
+}
+
 fn listens(socket: impl AsFd, what: impl FnOnce() -> String) -> Result<(), HandedOverError> {
-    let listens = rustix::net::sockopt::socket_acceptconn(socket).map_err(io::Error::from)?;
+    let listens = accepts(socket)?;
     if listens { Ok(()) } else { Err(HandedOverError::NotListening { what: what() }) }
 }
 

@@ -63,10 +63,18 @@ fn lock_memory() {
 
 /// Which measures are in force, by what the system says of this process now.
 pub fn measures() -> Vec<Measure> {
-    let mut found = vec![no_core_dumps(), private_files()];
-    #[cfg(target_os = "linux")]
-    found.extend([not_dumpable(), no_new_privileges(), system_call_filter(), not_swapped()]);
-    found
+    vec![
+        no_core_dumps(),
+        private_files(),
+        #[cfg(target_os = "linux")]
+        not_dumpable(),
+        #[cfg(target_os = "linux")]
+        no_new_privileges(),
+        #[cfg(target_os = "linux")]
+        system_call_filter(),
+        #[cfg(target_os = "linux")]
+        not_swapped(),
+    ]
 }
 
 fn no_core_dumps() -> Measure {

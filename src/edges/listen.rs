@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::peer::listener;
+use super::peer::{self, listener};
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +42,9 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     })
 }
 
-/// The inode of a socket: by it a process that sees who listens can tell that it is this one.
+/// The number of a socket, on Linux its inode: by it a process that sees who listens can tell that it is this one.
 pub fn inode(listener: &TcpListener) -> Option<u64> {
-    rustix::fs::fstat(listener).ok().map(|found| found.st_ino)
+    peer::number(listener)
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

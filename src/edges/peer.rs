@@ -1,23 +1,30 @@
 //! Who is on the other end of a loopback connection: its user, its process, its directory.
 //!
-//! No privilege is needed: the kernel says whose socket it is (`sock_diag`), and `/proc` says which process of
-//! our own user holds it. Everything read is checked again afterwards, since processes come and go meanwhile.
+//! No privilege is needed: the system says what the processes of our own user hold, in a way of its own each. What is
+//! read is checked again afterwards, since processes come and go meanwhile.
 
-mod directory;
 mod holder;
+#[cfg(target_os = "linux")]
+mod linux;
 pub mod listener;
-mod process;
-mod sock_diag;
+#[cfg(target_os = "macos")]
+mod macos;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use crate::core::approval::approver::{Approver, Lineage};
 use crate::core::caller::{Ancestor, Caller, DirectoryId, Image, ProcessId, Unidentified};
 use crate::core::relay::relay;
 use holder::{Holder, Holders};
-use sock_diag::SockDiag;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+use system::descriptors::{self, SocketName};
+use system::sockets::Sockets;
+use system::{directory, process};
 
 /// Both ends of a TCP connection, as its client sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,26 +44,18 @@ impl Connection {
     }
 }
 
-/// The connection that a firewall redirected to us: the client still believes in the address that it dialled.
-fn redirected(connection: Connection, socket: impl AsFd) -> Option<Connection> {
-    let original = match connection.client.ip() {
-        IpAddr::V4(_) => SocketAddr::V4(original_destination(socket)?),
-        IpAddr::V6(_) => SocketAddr::V6(rustix::net::sockopt::ipv6_original_dst(socket).ok()?),
-    };
-    (original != connection.server).then_some(Connection { server: original, ..connection })
-}
-
-fn original_destination(socket: impl AsFd) -> Option<SocketAddrV4> {
-    rustix::net::sockopt::ip_original_dst(socket).ok()
-}
-
 /// A socket as the kernel knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Socket {
     /// The connection, after any redirect.
     pub connection: Connection,
-    /// The inode of the client's socket.
-    inode: u32,
+    /// What the system tells the client's socket by.
+    name: SocketName,
+}
+
+/// The number by which [`listener::of`] knows a socket of this process's own.
+pub fn number(socket: impl AsFd) -> Option<u64> {
+    system::sockets::number(socket)
 }
 
 /// A process that holds the client's end of a connection.
@@ -74,7 +73,7 @@ pub const DEEPEST_LINE: usize = 64;
 /// Looks at connections for one user.
 #[derive(Debug)]
 pub struct Observer {
-    diagnosis: SockDiag,
+    sockets: Sockets,
     holders: Holders,
     uid: u32,
 }
@@ -83,32 +82,29 @@ impl Observer {
     /// An observer for the user that this process runs as.
     pub fn new() -> Result<Self, Unidentified> {
         let uid = rustix::process::getuid().as_raw();
-        Ok(Self { diagnosis: SockDiag::open()?, holders: Holders::new(uid), uid })
+        Ok(Self { sockets: Sockets::open()?, holders: Holders::new(uid), uid })
     }
 
-    /// The client's socket of an accepted connection, if it belongs to our user. One call into the kernel;
-    /// `accepted` is asked for the address before a redirect only when the plain pair is unknown.
+    /// The client's socket of an accepted connection, if it belongs to our user. One call into the kernel on Linux;
+    /// `accepted` is asked for the address before a redirect only when the plain pair is unknown. On macOS it is
+    /// [`Self::search`] that finds out whose it is.
     pub fn socket(&self, connection: Connection, accepted: impl AsFd) -> Result<Socket, Unidentified> {
         match self.look_up(connection) {
-            Err(Unidentified::Gone) => redirected(connection, accepted)
+            Err(Unidentified::Gone) => system::sockets::redirected(connection, accepted)
                 .map_or(Err(Unidentified::Gone), |original| self.look_up(original)),
             found => found,
         }
     }
 
     fn look_up(&self, connection: Connection) -> Result<Socket, Unidentified> {
-        let owner = self.diagnosis.owner(connection)?;
-        // A socket without an inode is closed or closing, and the uid beside it means nothing.
-        if owner.inode == 0 {
-            return Err(Unidentified::Gone);
-        }
+        let owner = self.sockets.owner(connection)?;
         if owner.uid != self.uid {
             return Err(Unidentified::OtherUser { uid: owner.uid });
         }
-        Ok(Socket { connection, inode: owner.inode })
+        Ok(Socket { connection, name: owner.socket })
     }
 
-    /// Finds the process that holds a socket. `remembered` are looked at first. This walks `/proc`: keep it off
+    /// Finds the process that holds a socket. `remembered` are looked at first. This walks over all of them: keep it off
     /// a thread that serves requests.
     pub fn search(&self, socket: Socket, remembered: &[ProcessId]) -> Result<Holding, Unidentified> {
         const ATTEMPTS: usize = 3;
@@ -128,9 +124,9 @@ impl Observer {
     }
 
     fn search_once(&self, socket: Socket, remembered: &[ProcessId]) -> Result<Holding, Unidentified> {
-        let Holder { process, descriptor } = self.holders.topmost(socket.inode, remembered)?;
+        let Holder { process, descriptor } = self.holders.topmost(socket.name, remembered)?;
         self.still_there(socket)?;
-        if holder::holds_at(process.pid, socket.inode, descriptor)
+        if descriptors::holds_at(process.pid, socket.name, descriptor)
             && process::start(process.pid) == Some(process.start)
         {
             Ok(Holding { process, descriptor })
@@ -141,7 +137,7 @@ impl Observer {
 
     fn still_there(&self, socket: Socket) -> Result<(), Unidentified> {
         let now = self.look_up(socket.connection)?;
-        if now.inode == socket.inode { Ok(()) } else { Err(Unidentified::Gone) }
+        if now.name == socket.name { Ok(()) } else { Err(Unidentified::Gone) }
     }
 
     /// Whether `claimed` holds the socket, and where: what a token saves is the search, not this check.
@@ -153,10 +149,10 @@ impl Observer {
 
     /// Whether whoever has the pid of `claimed` now holds the socket.
     pub fn holds(socket: Socket, claimed: ProcessId, descriptor: u32) -> Option<Holding> {
-        let descriptor = if holder::holds_at(claimed.pid, socket.inode, descriptor) {
+        let descriptor = if descriptors::holds_at(claimed.pid, socket.name, descriptor) {
             descriptor
         } else {
-            holder::descriptor_of(claimed.pid, socket.inode).ok()??
+            descriptors::of(claimed.pid, socket.name).ok()??
         };
         Some(Holding { process: claimed, descriptor })
     }

@@ -1,8 +1,5 @@
 //! The end of a process that is not our child.
 
-use std::os::fd::OwnedFd;
-
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -13,7 +10,7 @@ use crate::core::caller::ProcessId;
 /// the start time looked at second. Returns at once where the system cannot tell (Linux before 5.3): whether a
 /// process is alive is to be asked each time anyway.
 pub async fn end_of(process: ProcessId) {
-    let Some(descriptor) = open(process).filter(|_| peer::is_alive(process)) else { return };
+    let Some(descriptor) = system::open(process).filter(|_| peer::is_alive(process)) else { return };
     #[allow(
         deprecated,
         reason = "its successor is unsafe, and an owned descriptor is what both are sound with"
@@ -24,9 +21,35 @@ pub async fn end_of(process: ProcessId) {
     }
 }
 
-fn open(process: ProcessId) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(i32::try_from(process.pid).ok()?)?;
-    pidfd_open(pid, PidfdFlags::empty()).ok()
+/// What becomes readable when the process ends, if it has not.
+#[cfg(target_os = "linux")]
+mod system {
+    use std::os::fd::OwnedFd;
+
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    use super::ProcessId;
+
+    pub(super) fn open(process: ProcessId) -> Option<OwnedFd> {
+        let pid = Pid::from_raw(i32::try_from(process.pid).ok()?)?;
+        pidfd_open(pid, PidfdFlags::empty()).ok()
+    }
+}
+
+/// A queue in which the end of the process is an event (`man 2 kqueue`).
+#[cfg(target_os = "macos")]
+mod system {
+    use kqueue::{EventFilter, FilterFlag, Watcher};
+
+    use super::ProcessId;
+
+    pub(super) fn open(process: ProcessId) -> Option<Watcher> {
+        let mut queue = Watcher::new().ok()?;
+        let pid = i32::try_from(process.pid).ok()?;
+        queue.add_pid(pid, EventFilter::EVFILT_PROC, FilterFlag::NOTE_EXIT).ok()?;
+        queue.watch().ok()?;
+        Some(queue)
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use super::user;
@@ -126,12 +127,19 @@ fn is_connected(child: &Path, parent: &Path) -> bool {
 
 /// What a directory is mounted on: the mount itself where the kernel tells it (5.8), since a bind mount has
 /// the device of what it shows, else the device.
+#[cfg(target_os = "linux")]
 fn mount(path: &Path) -> Option<u64> {
     let found =
         statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID).ok()?;
     let told = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID);
     let device = (u64::from(found.stx_dev_major) << 32) | u64::from(found.stx_dev_minor);
     Some(if told { found.stx_mnt_id } else { device })
+}
+
+/// What a directory is on. macOS has no bind mounts.
+#[cfg(not(target_os = "linux"))]
+fn mount(path: &Path) -> Option<u64> {
+    fs::symlink_metadata(path).ok().map(|found| found.dev())
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! Which process holds a socket.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStrExt;
+use std::io::ErrorKind;
 use std::sync::Mutex;
 
-use super::process;
+use super::system::descriptors::{self, SocketName};
+use super::system::process;
 use crate::core::caller::{ProcessId, Unidentified};
 
 /// A process and the descriptor at which it holds the socket.
@@ -36,17 +34,22 @@ impl Holders {
     ///
     /// Between `fork` and `exec` a child holds every socket of its parent, often in another directory. Whoever
     /// waits for the answer holds the socket until it comes, so the topmost is the one that asks.
-    pub(super) fn topmost(&self, inode: u32, remembered: &[ProcessId]) -> Result<Holder, Unidentified> {
+    pub(super) fn topmost(
+        &self,
+        socket: SocketName,
+        remembered: &[ProcessId],
+    ) -> Result<Holder, Unidentified> {
         const SHOWN: usize = 8;
         let mut hidden = Vec::new();
         let remembered =
             remembered.iter().map(|known| known.pid).filter(|pid| process::owner(*pid) == Some(self.uid));
-        let first = remembered.map(|pid| try_process(pid, inode, &mut hidden)).find_map(|holder| holder);
-        let first = first
-            .or_else(|| self.newest_first().into_iter().find_map(|pid| try_process(pid, inode, &mut hidden)));
+        let first = remembered.map(|pid| try_process(pid, socket, &mut hidden)).find_map(|holder| holder);
+        let first = first.or_else(|| {
+            self.newest_first().into_iter().find_map(|pid| try_process(pid, socket, &mut hidden))
+        });
         if let Some(holder) = first {
-            let top = self.climb(holder, inode);
-            return if is_born_where_it_is(top.process) { Ok(top) } else { self.only_line(top, inode) };
+            let top = self.climb(holder, socket);
+            return if is_born_where_it_is(top.process) { Ok(top) } else { self.only_line(top, socket) };
         }
         hidden.extend(self.not_dumpable());
         hidden.sort_unstable();
@@ -60,9 +63,9 @@ impl Holders {
     }
 
     /// The highest ancestor that holds the socket, or the process itself. One in between may have closed its copy.
-    fn climb(&self, holder: Holder, inode: u32) -> Holder {
+    fn climb(&self, holder: Holder, socket: SocketName) -> Holder {
         self.ancestors(holder.process.pid)
-            .filter_map(|parent| try_process(parent, inode, &mut Vec::new()))
+            .filter_map(|parent| try_process(parent, socket, &mut Vec::new()))
             .last()
             .unwrap_or(holder)
     }
@@ -78,14 +81,14 @@ impl Holders {
 
     /// A topmost holder whose parent may not be the one that it was born to: a daemon that forked twice keeps the
     /// sockets of a process that is no longer above it. So nobody outside its line may hold the socket.
-    fn only_line(&self, top: Holder, inode: u32) -> Result<Holder, Unidentified> {
+    fn only_line(&self, top: Holder, socket: SocketName) -> Result<Holder, Unidentified> {
         for pid in self.newest_first() {
             // Descriptors first: few hold the socket, and only their ancestors matter.
             if pid != top.process.pid
-                && let Some(other) = try_process(pid, inode, &mut Vec::new())
+                && let Some(other) = try_process(pid, socket, &mut Vec::new())
                 && !self.ancestors(pid).any(|above| above == top.process.pid)
             {
-                let other = self.climb(other, inode);
+                let other = self.climb(other, socket);
                 return Err(Unidentified::Shared { first: other.process.pid, second: top.process.pid });
             }
         }
@@ -95,7 +98,7 @@ impl Holders {
     /// Our user's processes, the youngest first: a caller of one request is usually among them. By start time
     /// and not by pid, since pids wrap.
     fn newest_first(&self) -> Vec<u32> {
-        let pids: Vec<u32> = all().filter(|pid| process::owner(*pid) == Some(self.uid)).collect();
+        let pids: Vec<u32> = process::all().filter(|pid| process::owner(*pid) == Some(self.uid)).collect();
         let Ok(mut known) = self.order.lock() else { return pids };
         let mut order = HashMap::with_capacity(pids.len());
         for pid in &pids {
@@ -109,20 +112,20 @@ impl Holders {
         sorted
     }
 
-    /// Our user's processes that `/proc` gives to root because they may not be dumped.
+    /// Our user's processes that `/proc` gives to root because they may not be dumped. None on macOS.
     fn not_dumpable(&self) -> impl Iterator<Item = u32> {
         let uid = self.uid;
         let own = std::process::id();
-        all().filter(move |pid| {
+        process::all().filter(move |pid| {
             *pid != own && process::owner(*pid) == Some(0) && process::uid(*pid) == Some(uid)
         })
     }
 }
 
 /// A process as a holder, if it is one; one that cannot be looked at is noted as hidden.
-fn try_process(pid: u32, inode: u32, hidden: &mut Vec<u32>) -> Option<Holder> {
+fn try_process(pid: u32, socket: SocketName, hidden: &mut Vec<u32>) -> Option<Holder> {
     let start = process::start(pid)?;
-    match descriptor_of(pid, inode) {
+    match descriptors::of(pid, socket) {
         Ok(descriptor) => Some(Holder { process: ProcessId { pid, start }, descriptor: descriptor? }),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             hidden.push(pid);
@@ -138,34 +141,4 @@ fn is_born_where_it_is(id: ProcessId) -> bool {
     let Some(parent) = process::parent(id.pid).filter(|parent| *parent > 1) else { return false };
     let session = process::session(id.pid);
     session.is_some() && session == process::session(parent)
-}
-
-fn all() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-/// The descriptor at which a process holds a socket, if it does.
-pub(super) fn descriptor_of(pid: u32, inode: u32) -> io::Result<Option<u32>> {
-    let wanted = socket_name(inode);
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        let entry = entry?;
-        // A descriptor that was closed meanwhile is none of ours.
-        if fs::read_link(entry.path())
-            .is_ok_and(|target| target.as_os_str() == OsStr::from_bytes(wanted.as_bytes()))
-        {
-            return Ok(entry.file_name().to_str().and_then(|name| name.parse().ok()));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether a process holds a socket at one descriptor: a single look.
-pub(super) fn holds_at(pid: u32, inode: u32, descriptor: u32) -> bool {
-    fs::read_link(format!("/proc/{pid}/fd/{descriptor}"))
-        .is_ok_and(|target| target.as_os_str() == OsStr::from_bytes(socket_name(inode).as_bytes()))
-}
-
-fn socket_name(inode: u32) -> String {
-    format!("socket:[{inode}]")
 }

@@ -4,16 +4,16 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::holder::Holders;
-use super::process;
-use super::sock_diag::{Owner, SockDiag};
+use super::system::process;
+use super::system::sockets::Sockets;
 
 /// A socket that listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// Whose it is.
     pub uid: u32,
-    /// Its inode, by which whoever made it can tell that it is the one.
-    pub inode: u32,
+    /// Its number, by which whoever made it can tell that it is the one: [`super::number`].
+    pub inode: u64,
     /// The process that holds it and its name; `None` if that cannot be seen, as for another user's.
     pub process: Option<(u32, String)>,
 }
@@ -29,11 +29,11 @@ impl fmt::Display for Listener {
 
 /// Who gets the connections to an address: who listens there, else who listens on its port of all addresses.
 pub fn of(address: SocketAddr) -> Option<Listener> {
-    let listeners = SockDiag::open().ok()?.listeners(address.port());
+    let listeners = Sockets::open().ok()?.listeners(address.port());
     let candidates =
         listeners.into_iter().filter_map(|(at, owner)| Some((rank(at.ip(), address.ip())?, owner)));
-    let (_, Owner { uid, inode }) = candidates.min_by_key(|(rank, _)| *rank)?;
-    let holder = Holders::new(uid).topmost(inode, &[]).ok();
+    let (_, owner) = candidates.min_by_key(|(rank, _)| *rank)?;
+    let holder = Holders::new(owner.uid).topmost(owner.socket, &[]).ok();
     let process = holder.map(|holder| {
         let pid = holder.process.pid;
         let path = process::executable(pid);
@@ -41,7 +41,7 @@ pub fn of(address: SocketAddr) -> Option<Listener> {
             path.as_deref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
         (pid, name.or_else(|| process::name(pid)).unwrap_or_else(|| "a process".to_owned()))
     });
-    Some(Listener { uid, inode, process })
+    Some(Listener { uid: owner.uid, inode: owner.number(), process })
 }
 
 /// How near an address that is listened on is to the one that is asked for, the least first; `None` if connections to
@@ -68,8 +68,8 @@ mod tests {
             let socket = TcpListener::bind(address).unwrap();
             let address = socket.local_addr().unwrap();
             let found = of(address).unwrap();
-            let inode = rustix::fs::fstat(socket.as_fd()).unwrap().st_ino;
-            assert_eq!((u64::from(found.inode), found.uid), (inode, rustix::process::getuid().as_raw()));
+            let inode = super::super::number(socket.as_fd()).unwrap();
+            assert_eq!((found.inode, found.uid), (inode, rustix::process::getuid().as_raw()));
             assert_eq!(found.process.as_ref().map(|(pid, _)| *pid), Some(std::process::id()), "{found}");
             assert!(found.to_string().ends_with(&format!("(pid {})", std::process::id())), "{found}");
             drop(socket);

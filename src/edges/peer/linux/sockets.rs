@@ -4,7 +4,7 @@
 //! privilege. `/proc/net/tcp` is never read: it walks the kernel's whole table.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
 
-use super::Connection;
+use super::descriptors::SocketName;
 use crate::core::caller::Unidentified;
+use crate::edges::peer::Connection;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
@@ -37,17 +38,38 @@ const DESTINATION_AT: usize = 24;
 const UID_AT: usize = 64;
 const INODE_AT: usize = 68;
 
+/// The connection that a firewall redirected to us: the client still believes in the address that it dialled.
+pub(in crate::edges::peer) fn redirected(connection: Connection, socket: impl AsFd) -> Option<Connection> {
+    let original = match connection.client.ip() {
+        IpAddr::V4(_) => SocketAddr::V4(rustix::net::sockopt::ip_original_dst(socket).ok()?),
+        IpAddr::V6(_) => SocketAddr::V6(rustix::net::sockopt::ipv6_original_dst(socket).ok()?),
+    };
+    (original != connection.server).then_some(Connection { server: original, ..connection })
+}
+
+/// The inode of a socket of this process's own.
+pub(in crate::edges::peer) fn number(socket: impl AsFd) -> Option<u64> {
+    rustix::fs::fstat(socket).ok().map(|found| found.st_ino)
+}
+
 /// Who owns a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owner {
-    pub(super) uid: u32,
-    /// 0 for a socket that no process holds any more.
-    pub(super) inode: u32,
+pub(in crate::edges::peer) struct Owner {
+    pub(in crate::edges::peer) uid: u32,
+    /// The inode; 0 for a socket that no process holds any more.
+    pub(in crate::edges::peer) socket: SocketName,
+}
+
+impl Owner {
+    /// The number of its socket, as the process that made it sees it.
+    pub(in crate::edges::peer) fn number(self) -> u64 {
+        self.socket.into()
+    }
 }
 
 /// A netlink socket that is kept open: asking through it costs less than half of opening one each time.
 #[derive(Debug)]
-pub(super) struct SockDiag {
+pub(in crate::edges::peer) struct Sockets {
     asked: Mutex<Asked>,
 }
 
@@ -58,8 +80,8 @@ struct Asked {
     sequence: u32,
 }
 
-impl SockDiag {
-    pub(super) fn open() -> Result<Self, Unidentified> {
+impl Sockets {
+    pub(in crate::edges::peer) fn open() -> Result<Self, Unidentified> {
         let socket = socket_with(
             AddressFamily::NETLINK,
             SocketType::DGRAM,
@@ -73,14 +95,18 @@ impl SockDiag {
     }
 
     /// The owner of the client's end of a connection.
-    pub(super) fn owner(&self, connection: Connection) -> Result<Owner, Unidentified> {
+    pub(in crate::edges::peer) fn owner(&self, connection: Connection) -> Result<Owner, Unidentified> {
         let mut answer = [0; 1024];
         let mut request = request(connection.client, connection.server, NLM_F_REQUEST, u32::MAX);
         let message = self.ask(&mut request, &mut answer)?;
         match message.kind {
             // Where no connection matches, the kernel goes on to sockets that listen on the client's port: the
             // owner of such a one has nothing to do with this connection.
-            SOCK_DIAG_BY_FAMILY if message.is_of(connection) => message.owner().ok_or_else(malformed),
+            SOCK_DIAG_BY_FAMILY if message.is_of(connection) => match message.owner() {
+                // A socket without an inode is closed or closing, and the uid beside it means nothing.
+                Some(Owner { socket: 0, .. }) => Err(Unidentified::Gone),
+                found => found.ok_or_else(malformed),
+            },
             SOCK_DIAG_BY_FAMILY => Err(Unidentified::Gone),
             NLMSG_ERROR => match message.error() {
                 Some(Errno::NOENT) => Err(Unidentified::Gone),
@@ -92,7 +118,7 @@ impl SockDiag {
     }
 
     /// The sockets that listen on a port of this machine, each with its address and its owner.
-    pub(super) fn listeners(&self, port: u16) -> Vec<(SocketAddr, Owner)> {
+    pub(in crate::edges::peer) fn listeners(&self, port: u16) -> Vec<(SocketAddr, Owner)> {
         let unspecified = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
         let families = unspecified.map(|any| self.listeners_of_family(SocketAddr::new(any, 0), port));
         families.into_iter().flatten().flatten().collect()
@@ -130,7 +156,7 @@ impl SockDiag {
         asked.send(request).map_err(system)?;
         for _ in 0..STALE_AT_MOST {
             let (length, _) = recv(&asked.socket, &mut *answer, RecvFlags::empty()).map_err(system)?;
-            if number(&answer[..length], SEQUENCE_AT) == Some(asked.sequence) {
+            if word(&answer[..length], SEQUENCE_AT) == Some(asked.sequence) {
                 return Message::first(&answer[..length]).ok_or_else(malformed);
             }
         }
@@ -167,7 +193,7 @@ impl<'a> Message<'a> {
     }
 
     fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let length = usize::try_from(number(bytes, 0)?).ok()?;
+        let length = usize::try_from(word(bytes, 0)?).ok()?;
         let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
         let body = bytes.get(HEADER..length)?;
         let next = length.next_multiple_of(4).min(bytes.len());
@@ -175,7 +201,7 @@ impl<'a> Message<'a> {
     }
 
     fn owner(&self) -> Option<Owner> {
-        Some(Owner { uid: number(self.body, UID_AT)?, inode: number(self.body, INODE_AT)? })
+        Some(Owner { uid: word(self.body, UID_AT)?, socket: word(self.body, INODE_AT)? })
     }
 
     /// Whether this is the connection's own socket and no other that the kernel found instead.
@@ -208,7 +234,7 @@ impl<'a> Message<'a> {
     }
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 

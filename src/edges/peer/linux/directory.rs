@@ -17,13 +17,13 @@ fn id(found: &rustix::fs::Stat) -> DirectoryId {
 }
 
 /// The directory by number, without asking a file server: this runs for each request.
-pub(super) fn identity(pid: u32) -> Option<DirectoryId> {
+pub(in crate::edges::peer) fn identity(pid: u32) -> Option<DirectoryId> {
     let found = statx(CWD, link(pid), AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
     Some(DirectoryId { device: makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
 }
 
 /// The path of a process's directory, and its number. In our view the path must name the same directory.
-pub(super) fn current(pid: u32) -> Result<(PathBuf, DirectoryId), Unidentified> {
+pub(in crate::edges::peer) fn current(pid: u32) -> Result<(PathBuf, DirectoryId), Unidentified> {
     let unreadable = |error: std::io::Error| Unidentified::NoDirectory { pid, why: error.to_string() };
     let path = fs::read_link(link(pid)).map_err(unreadable)?;
     let theirs = stat(link(pid)).map_err(|error| unreadable(error.into()))?;
@@ -38,7 +38,7 @@ pub(super) fn current(pid: u32) -> Result<(PathBuf, DirectoryId), Unidentified> 
 }
 
 /// Walks up from a process's directory in its own mount namespace and compares each step with ours.
-pub(super) fn verify_parents(
+pub(in crate::edges::peer) fn verify_parents(
     pid: u32,
     path: &Path,
     expected: DirectoryId,

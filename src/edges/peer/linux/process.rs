@@ -13,13 +13,19 @@ use crate::core::caller::{Image, Process, ProcessId};
 /// are counted from the one after it.
 const START: usize = 19;
 
+/// The processes of this machine.
+pub(in crate::edges::peer) fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// The start time of a process, in clock ticks since boot; `None` if it is not there.
-pub(super) fn start(pid: u32) -> Option<u64> {
+pub(in crate::edges::peer) fn start(pid: u32) -> Option<u64> {
     field(pid, START)
 }
 
 /// What a process runs, and its start time, from one look.
-pub(super) fn image(pid: u32) -> Option<(u64, Image)> {
+pub(in crate::edges::peer) fn image(pid: u32) -> Option<(u64, Image)> {
     /// Start of the code and of the stack, then both ends of arguments and environment.
     const PLACES: [usize; 6] = [23, 25, 45, 46, 47, 48];
     let mut buffer = [0; LONGEST_STAT];
@@ -36,7 +42,7 @@ pub(super) fn image(pid: u32) -> Option<(u64, Image)> {
 }
 
 /// The process that started a process, or that it was given to when that one ended.
-pub(super) fn parent(pid: u32) -> Option<u32> {
+pub(in crate::edges::peer) fn parent(pid: u32) -> Option<u32> {
     field(pid, 1)
 }
 
@@ -57,12 +63,12 @@ fn stat(pid: u32, buffer: &mut [u8; LONGEST_STAT]) -> Option<std::str::SplitAsci
 }
 
 /// The user whose process it is, to the eyes of `/proc`: root's for one that hides itself.
-pub(super) fn owner(pid: u32) -> Option<u32> {
+pub(in crate::edges::peer) fn owner(pid: u32) -> Option<u32> {
     fs::metadata(format!("/proc/{pid}")).ok().map(|found| found.uid())
 }
 
 /// The user that a process runs as, also of one that hides itself.
-pub(super) fn uid(pid: u32) -> Option<u32> {
+pub(in crate::edges::peer) fn uid(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     // Real, effective, saved, file system: the effective one makes its sockets.
@@ -70,7 +76,7 @@ pub(super) fn uid(pid: u32) -> Option<u32> {
 }
 
 /// The executable. One that was replaced while it runs, as by an upgrade, is named as it was.
-pub(super) fn executable(pid: u32) -> Option<PathBuf> {
+pub(in crate::edges::peer) fn executable(pid: u32) -> Option<PathBuf> {
     let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     match path.to_str().and_then(|text| text.strip_suffix(" (deleted)")) {
         Some(text) => Some(text.into()),
@@ -79,12 +85,12 @@ pub(super) fn executable(pid: u32) -> Option<PathBuf> {
 }
 
 /// The name of a process, which is readable even where nothing else is.
-pub(super) fn name(pid: u32) -> Option<String> {
+pub(in crate::edges::peer) fn name(pid: u32) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
 }
 
 /// Reads a process.
-pub(super) fn read(id: ProcessId) -> Process {
+pub(in crate::edges::peer) fn read(id: ProcessId) -> Process {
     Process {
         id,
         executable: executable(id.pid),
@@ -93,7 +99,7 @@ pub(super) fn read(id: ProcessId) -> Process {
 }
 
 /// The environment of a process as it was at its start; `None` if it cannot be read.
-pub(super) fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
+pub(in crate::edges::peer) fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
     let entries = texts(pid, "environ")?;
     let mut environment = BTreeMap::new();
     for entry in entries {
@@ -106,17 +112,17 @@ pub(super) fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
 }
 
 /// The session of a process: the process id of its leader.
-pub(super) fn session(pid: u32) -> Option<u32> {
+pub(in crate::edges::peer) fn session(pid: u32) -> Option<u32> {
     field(pid, 3)
 }
 
 /// The device number of the terminal that controls a process; `None` if there is none.
-pub(super) fn terminal(pid: u32) -> Option<u32> {
+pub(in crate::edges::peer) fn terminal(pid: u32) -> Option<u32> {
     field(pid, 4).filter(|device| *device != 0)
 }
 
 /// The name of a terminal, where its number tells it (`Documentation/admin-guide/devices.txt` of Linux).
-pub(super) fn terminal_name(device: u32) -> Option<String> {
+pub(in crate::edges::peer) fn terminal_name(device: u32) -> Option<String> {
     const PSEUDO: std::ops::RangeInclusive<u32> = 136..=143;
     let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
     match major {
