@@ -63,9 +63,13 @@ impl Cli {
     }
 
     fn hello(&mut self, app: Option<&str>, stage: &str) -> Value {
+        self.hello_as("deploy", app, stage)
+    }
+
+    fn hello_as(&mut self, command: &str, app: Option<&str>, stage: &str) -> Value {
         self.ask(&json!({
             "request": "plugin-hello", "org": null, "app": app, "service": "storefront", "stage": stage,
-            "region": "eu-west-1", "command": "deploy", "config": null,
+            "region": "eu-west-1", "command": command, "config": null,
             "framework": { "name": "osls", "version": "4.3.1" }, "plugin_version": "0.1.0",
         }))
     }
@@ -224,4 +228,41 @@ fn what_brokerd_cannot_tell_is_what_the_plugin_reports_for_that_process_alone() 
     home.write("stranger/serverless.yml", "service: x\napp: shop\nprovider: {name: aws}\n");
     let stranger = Cli::start(&home, "stranger", &["deploy"]).hello(Some("shop"), "free");
     assert!(message(&stranger).contains("is not allowed yet"), "{stranger}");
+}
+
+#[test]
+fn what_the_plugin_does_not_evaluate_is_not_deployed_by_its_hello() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = home(SERVICE);
+    let _daemon = home.daemon();
+    allow(&home, &[]);
+    let mut function = Cli::start(&home, "shop", &["deploy", "function", "-f", "report"]);
+    assert_eq!(function.hello_as("deploy function", Some("shop"), "dev")["reply"], "plugin-welcome");
+    let refused = function.exec();
+    assert!(message(&refused).contains("evaluates none for \"deploy function\""), "{refused}");
+    let why = stdout(&home.ctl(&["why", "--pid", &function.child.id().to_string()]));
+    assert!(why.contains("1 safeguard not evaluated: the plugin evaluates none"), "{why}");
+    let mut whole = Cli::start(&home, "shop", &["deploy"]);
+    assert_eq!(whole.hello_as("deploy", Some("shop"), "dev")["reply"], "plugin-welcome");
+    assert_eq!(whole.exec()["reply"], "exec");
+}
+
+#[test]
+fn a_deployment_that_is_refused_for_its_own_project_gets_nothing_by_naming_another_application() {
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = home("service: storefront\napp: books\nprovider: {name: aws}\n");
+    home.write("real/serverless.yml", SERVICE);
+    let _daemon = home.daemon();
+    allow(&home, &[]);
+    assert!(home.ctl(&["allow", "real"]).status.success());
+    let wanted = json!({ "app": "shop", "stage": "dev", "profile": null });
+    let asked = json!({ "request": "exec", "wanted": wanted, "keys": false });
+    // The catalog does not know books, so that its own decision is a refusal.
+    let refused = Cli::start(&home, "shop", &["deploy"]).ask(&asked);
+    assert!(message(&refused).starts_with("profile dev is deployed with the plugin only"), "{refused}");
+    assert_eq!(Cli::start(&home, "shop", &["info"]).ask(&asked)["reply"], "exec");
 }

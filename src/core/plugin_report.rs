@@ -70,6 +70,19 @@ impl PluginReport {
         })
     }
 
+    /// Whether the plugin evaluates the safeguards of this command before it changes anything. `deploy function` packages
+    /// no template, so that nothing is evaluated for it.
+    pub fn is_evaluated(&self) -> bool {
+        let mut words = self.command.split_whitespace();
+        matches!((words.next(), words.next()), (Some("deploy"), None | Some("list")) | (Some("remove"), None))
+    }
+
+    /// Its command, for people.
+    pub fn shown_command(&self) -> String {
+        let command: String = self.command.chars().filter(|c| !c.is_control()).take(64).collect();
+        format!("{command:?}")
+    }
+
     /// Whether every text in it is short enough to be what it says. A report is kept as long as its process runs.
     pub fn is_plausible(&self) -> bool {
         let Self { org, app, service, stage, region, command, framework, plugin_version, config } = self;
@@ -92,6 +105,24 @@ mod tests {
         let report: PluginReport = serde_json::from_str(text).unwrap();
         assert!(report.is_plausible());
         assert!(!PluginReport { stage: "x".repeat(LONGEST + 1), ..report }.is_plausible());
+    }
+
+    #[test]
+    fn only_commands_that_package_a_template_are_evaluated() {
+        let text = r#"{"stage":"qa","region":"us-east-1","framework":{"name":"osls","version":"4.3.1"}}"#;
+        let report: PluginReport = serde_json::from_str(text).unwrap();
+        for (command, expected) in [
+            ("deploy", true),
+            ("remove", true),
+            ("deploy list", true),
+            ("deploy list functions", true),
+            ("deploy function", false),
+            ("package", false),
+            ("", false),
+        ] {
+            let report = PluginReport { command: command.to_owned(), ..report.clone() };
+            assert_eq!(report.is_evaluated(), expected, "{command}");
+        }
     }
 
     #[test]

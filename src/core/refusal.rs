@@ -122,6 +122,18 @@ pub enum Refusal {
         /// The Serverless CLI.
         pid: u32,
     },
+    /// The profile wants its safeguards evaluated, and the plugin evaluates none for this command.
+    #[error(
+        "profile {profile} is deployed with its safeguards evaluated only, and the plugin evaluates none for {command} of pid {pid}"
+    )]
+    NotEvaluated {
+        /// The profile.
+        profile: ProfileName,
+        /// The Serverless CLI.
+        pid: u32,
+        /// Its command, quoted.
+        command: String,
+    },
     /// The catalog does not know the application.
     #[error("the catalog has no application {app}{}", .nearest.as_ref().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default())]
     UnknownApplication {
@@ -321,6 +333,7 @@ impl Refusal {
                 shell_word(config)
             ),
             Self::NoPluginProcess => "run serverless or osls as npm installs it".to_owned(),
+            Self::NotEvaluated { .. } => "deploy the whole service: serverless deploy".to_owned(),
             Self::NoPlugin { .. } => {
                 "add `plugins: [serverless-brokerd]` to serverless.yml (brokerctl plugin install), or brokerctl deploy"
                     .to_owned()

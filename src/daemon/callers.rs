@@ -35,11 +35,17 @@ pub(super) struct Asking {
     pub(super) outcome: Arc<Outcome>,
     /// The container token that it presented.
     pub(super) token: Option<Arc<AuditedToken>>,
+    /// The Serverless CLI that deploys or removes, where the process is one or descends from one, whatever came of it.
+    pub(super) deployment: Option<ProcessId>,
 }
 
 impl Asking {
     pub(super) fn new(caller: Option<Arc<AuditedCaller>>, outcome: Arc<Outcome>) -> Self {
-        Self { caller, outcome, token: None }
+        Self { caller, outcome, token: None, deployment: None }
+    }
+
+    fn deploying(self, deployment: Option<ProcessId>) -> Self {
+        Self { deployment, ..self }
     }
 
     pub(super) fn refused(caller: Option<Arc<AuditedCaller>>, refusal: Refusal) -> Self {
@@ -88,6 +94,14 @@ struct Kept {
 type Key = (ProcessId, Option<Stage>);
 
 impl Kept {
+    /// The Serverless CLI that deploys, of when it was given this.
+    fn deployment(&self) -> Option<ProcessId> {
+        match &self.given {
+            Ok(given) => given.deployment,
+            Err(written) => written.deployment,
+        }
+    }
+
     /// As it is written down.
     fn record(&self, key: &Key) -> KeptDecision {
         let ended = match &self.outcome.result {
@@ -302,7 +316,8 @@ impl Callers {
         }
         let reported = question.reported.clone().or_else(|| state.hellos.report(gathered.cli_process()?));
         if question.reported.is_some() && gathered.cli_process() != Some(process) {
-            return Asking::refused(Some(gathered.named), Refusal::NoPluginProcess);
+            return Asking::refused(Some(gathered.named.clone()), Refusal::NoPluginProcess)
+                .deploying(gathered.deployment());
         }
         let reading = if state.allowed.find(&gathered.file.config, gathered.place.as_ref()).is_some() {
             state.projects.read(&gathered.file, &gathered.inputs()).await
@@ -323,7 +338,7 @@ impl Callers {
             // What it was given before it said hello stays, unless it works on something else than that.
             let differs = matches!(outcome.result, Err(Refusal::ReadDifferently { .. }));
             return if differs {
-                Asking::new(Some(gathered.named), outcome)
+                Asking::new(Some(gathered.named.clone()), outcome).deploying(gathered.deployment())
             } else {
                 self.still_holds(&key, kept, state).await
             };
@@ -333,7 +348,7 @@ impl Callers {
         {
             self.remember(key, &gathered, given, &outcome);
         }
-        Asking::new(Some(gathered.named), outcome)
+        Asking::new(Some(gathered.named.clone()), outcome).deploying(gathered.deployment())
     }
 
     /// What a process has if it is what and where it was: two looks at `/proc`.
@@ -367,7 +382,8 @@ impl Callers {
                 self.write_down(&table, &record);
             }
         }
-        Asking::new(Some(kept.caller), outcome)
+        let deployment = kept.deployment();
+        Asking::new(Some(kept.caller), outcome).deploying(deployment)
     }
 
     fn remember(&self, key: Key, gathered: &Gathered, given: &Arc<Decision>, outcome: &Arc<Outcome>) {

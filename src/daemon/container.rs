@@ -10,10 +10,11 @@ use http_body_util::Full;
 use tokio::time::{Instant, timeout};
 
 use super::Broker;
-use super::answer::Answerer;
+use super::answer::{Answerer, slow};
 use super::callers::{Asking, Question};
 use super::endpoint::Answer;
 use crate::core::audit::{AuditedToken, Way};
+use crate::core::catalog::Deploy;
 use crate::core::container::{self, ContainerPath};
 use crate::core::container_token::ContainerToken;
 use crate::core::decision::{Decision, Outcome, role_name};
@@ -22,7 +23,8 @@ use crate::core::refusal::{Refusal, RefusalClass};
 
 /// JS SDKs give up after a second.
 const PATIENCE: Duration = Duration::from_millis(700);
-/// The token is what counts, so that its user is looked for no longer than this.
+/// The token is what counts, so that its user is looked for no longer than this. Only where the profile is deployed with
+/// the plugin does it have to be found.
 const SEARCH: Duration = Duration::from_millis(200);
 
 /// The container endpoint for one connection.
@@ -93,10 +95,15 @@ impl Container<'_> {
             decided = Err(contradiction);
         }
         // The token's own decision is not about who uses it, and whether that one deploys matters.
-        if let (Ok(decision), Ok(user)) = (&decided, &asking.outcome.result)
-            && user.deployment.is_some()
-        {
-            decided = Ok(Arc::new(Decision { deployment: user.deployment, ..Decision::clone(decision) }));
+        if let Ok(decision) = &decided {
+            let wants_plugin = decision.profile.deploy == Deploy::Plugin;
+            if wants_plugin && self.here.is_some() && asking.caller.is_none() {
+                let unknown = asking.outcome.result.as_ref().err().cloned();
+                decided = Err(unknown.unwrap_or_else(|| slow().into()));
+            } else if asking.deployment.is_some() {
+                decided =
+                    Ok(Arc::new(Decision { deployment: asking.deployment, ..Decision::clone(decision) }));
+            }
         }
         asking.outcome = Arc::new(Outcome {
             app: Some(token.app),
@@ -111,15 +118,18 @@ impl Container<'_> {
     /// that is needed for credentials, since the token is for processes that cannot be looked at.
     async fn user(self, token: Option<&ContainerToken>) -> Asking {
         let holding = match self.here {
-            Some(here) => timeout(SEARCH, here.identify()).await.ok().and_then(Result::ok),
-            None => None,
+            Some(here) => {
+                timeout(SEARCH, here.identify()).await.unwrap_or_else(|_| Err(slow())).map_err(Into::into)
+            }
+            // Behind a connection from elsewhere nobody can be looked for.
+            None => Err(Refusal::UnknownToken),
         };
         let mut asking = match holding {
-            Some(holding) => {
+            Ok(holding) => {
                 let asked = token.map(|token| token.stage.clone());
                 self.broker.decide(holding.process, Question { asked, ..Question::default() }).await
             }
-            None => Asking::refused(None, Refusal::UnknownToken),
+            Err(refusal) => Asking::refused(None, refusal),
         };
         asking.token =
             token.map(|token| Arc::new(AuditedToken { id: token.id.clone(), label: token.label.clone() }));

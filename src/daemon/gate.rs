@@ -134,7 +134,11 @@ impl Broker {
         let text = if self.is_evaluated(decision, cli).await {
             format!("{} evaluated before pid {} deploys", counted(count), cli.pid)
         } else {
-            format!("{} not evaluated: no plugin in pid {}", counted(count), cli.pid)
+            let why = match self.hellos.report(cli) {
+                Some(report) => format!("the plugin evaluates none for {} of", report.shown_command()),
+                None => "no plugin in".to_owned(),
+            };
+            format!("{} not evaluated: {why} pid {}", counted(count), cli.pid)
         };
         Some(Reason { topic: "safeguards".to_owned(), text })
     }

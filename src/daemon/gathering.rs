@@ -84,6 +84,11 @@ impl Gathered {
         }
     }
 
+    /// The Serverless CLI that deploys or removes, if the caller is one or descends from one.
+    pub(super) fn deployment(&self) -> Option<ProcessId> {
+        self.cli().deployment()
+    }
+
     /// The process of the Serverless CLI, if the caller is one or descends from one.
     pub(super) fn cli_process(&self) -> Option<ProcessId> {
         match &self.cli {

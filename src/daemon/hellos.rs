@@ -72,25 +72,25 @@ impl Hellos {
         }
     }
 
-    /// Whether what the first of a line of processes deploys is checked: by its plugin, or by what stands in for that
+    /// Whether what the first of a line of processes deploys is checked: by its plugin, if that evaluates its command, or by what stands in for that
     /// and is further up in the line. Each process is the parent of the one before.
     pub(super) fn covers(&self, line: &[ProcessId], on: &Path, of: &Stage) -> bool {
         let said = self.lock();
         line.iter().enumerate().any(|(distance, process)| match said.get(process) {
-            Some(Hello::Plugin { .. }) => distance == 0,
+            Some(Hello::Plugin { report, .. }) => distance == 0 && report.is_evaluated(),
             Some(Hello::StandIn { config, stage }) => config == on && stage == of,
             None => false,
         })
     }
 
-    /// The processes whose plugin said hello about a stage of a project, and whether brokerd has the stage from them.
+    /// The processes whose plugin evaluates what they do on a stage of a project, and whether brokerd has the stage from them.
     pub(super) fn of(&self, config: &Path, stage: &Stage) -> Vec<(ProcessId, bool)> {
         let said = self.lock();
         let mut found: Vec<_> = said
             .iter()
             .filter_map(|(process, hello)| match hello {
-                Hello::Plugin { config: its, stage: on, stage_reported, .. }
-                    if its == config && on == stage =>
+                Hello::Plugin { report, config: its, stage: on, stage_reported }
+                    if report.is_evaluated() && its == config && on == stage =>
                 {
                     Some((*process, *stage_reported))
                 }
@@ -114,7 +114,7 @@ mod tests {
     const CHILD: ProcessId = ProcessId { pid: 11, start: 2 };
 
     fn hello(stage: &str) -> Hello {
-        let text = r#"{"stage":"dev","region":"us-east-1","framework":{"name":"osls","version":"4.3.1"}}"#;
+        let text = r#"{"stage":"dev","region":"us-east-1","command":"deploy","framework":{"name":"osls","version":"4.3.1"}}"#;
         Hello::Plugin {
             report: Arc::new(serde_json::from_str(text).unwrap()),
             config: "/shop/serverless.yml".into(),

@@ -51,8 +51,13 @@ impl Broker {
         match app.filter(|app| own.outcome.app.as_ref() != Some(app) && may_go_elsewhere) {
             None => Ok(Named { asking: own, is_own: true }),
             Some(app) => {
-                let outcome = self.decide_elsewhere(process, app, stage).await?;
-                Ok(Named { asking: Asking::new(own.caller, Arc::new(outcome)), is_own: false })
+                let mut outcome = self.decide_elsewhere(process, app, stage).await?;
+                // Whoever deploys does so wherever what it asks for belongs.
+                if let Ok(decision) = &mut outcome.result {
+                    *decision =
+                        Arc::new(Decision { deployment: own.deployment, ..Decision::clone(decision) });
+                }
+                Ok(Named { asking: Asking { outcome: Arc::new(outcome), ..own }, is_own: false })
             }
         }
     }

@@ -180,6 +180,14 @@ impl Broker {
         if self.is_evaluated(decision, cli).await {
             return None;
         }
+        if let Some(report) = self.hellos.report(cli) {
+            let command = report.shown_command();
+            return Some(Refusal::NotEvaluated {
+                profile: decision.profile.name.clone(),
+                pid: cli.pid,
+                command,
+            });
+        }
         Some(Refusal::NoPlugin { profile: decision.profile.name.clone(), pid: cli.pid })
     }
 }
