@@ -231,7 +231,7 @@ impl Observer {
 
 /// Whether a socket has these two ends, whoever's it is, its own end as `client`.
 pub fn has_socket(connection: Connection) -> bool {
-    SockDiag::open().and_then(|diagnosis| diagnosis.owner(connection)).is_ok()
+    Sockets::open().is_ok_and(|sockets| sockets.has(connection))
 }
 
 /// Whether a caller is still the same process, runs the same program and is where it was: three system calls.

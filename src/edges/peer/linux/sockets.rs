@@ -117,6 +117,14 @@ impl Sockets {
         }
     }
 
+    /// Whether there is such a connection, be its socket accepted by now or not.
+    pub(in crate::edges::peer) fn has(&self, connection: Connection) -> bool {
+        let mut answer = [0; 1024];
+        let mut request = request(connection.client, connection.server, NLM_F_REQUEST, u32::MAX);
+        let message = self.ask(&mut request, &mut answer);
+        message.is_ok_and(|message| message.kind == SOCK_DIAG_BY_FAMILY && message.is_of(connection))
+    }
+
     /// The sockets that listen on a port of this machine, each with its address and its owner.
     pub(in crate::edges::peer) fn listeners(&self, port: u16) -> Vec<(SocketAddr, Owner)> {
         let unspecified = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];

@@ -44,6 +44,14 @@ impl Sockets {
         Ok(Owner { uid: self.uid, socket: SocketName::Connected(connection) })
     }
 
+    /// Whether a process of our user has the client's end of this connection.
+    pub(in crate::edges::peer) fn has(&self, connection: Connection) -> bool {
+        let own = process::all().filter(|pid| process::uid(*pid) == Some(self.uid));
+        own.filter_map(|pid| descriptors::tcp_sockets(pid).ok())
+            .flatten()
+            .any(|(_, socket)| socket.local == connection.client && socket.foreign == Some(connection.server))
+    }
+
     /// The sockets of our user's processes that listen on a port, each with its address and its owner.
     pub(in crate::edges::peer) fn listeners(&self, port: u16) -> Vec<(SocketAddr, Owner)> {
         let own = process::all().filter(|pid| process::uid(*pid) == Some(self.uid));
