@@ -33,6 +33,7 @@ const RINGS: [(&str, &[&str]); 5] = [
             "edges::random",
             "edges::search_path",
             "edges::service_unit",
+            "edges::single",
             "edges::settled",
             "edges::surroundings",
             "edges::token_request",
