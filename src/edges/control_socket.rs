@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Why the socket cannot be had.
@@ -83,7 +83,9 @@ impl Drop for ControlSocket {
 /// Whether a connection to the socket would be taken, now or once its queue has room.
 fn is_listened_at(path: &Path) -> io::Result<bool> {
     let address = SocketAddrUnix::new(path)?;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    // By itself, since not every system takes it with the kind of socket.
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
     match connect(&socket, &address) {
         Ok(()) | Err(Errno::AGAIN) => Ok(true),

@@ -92,6 +92,8 @@ def test_a_person_is_asked_and_brokerd_is_started(broker, place, sts, fresh):
         terminal.shown("Write this to")
         assert not (place.config / "catalog.toml").exists(), "nothing before the yes"
         terminal.type("y\n")
+        terminal.shown("Install brokerd as a service")
+        terminal.type("n\n")
         terminal.shown("Start ")
         try:
             terminal.type("\n")
