@@ -266,3 +266,32 @@ fn a_deployment_that_is_refused_for_its_own_project_gets_nothing_by_naming_anoth
     assert!(message(&refused).starts_with("profile dev is deployed with the plugin only"), "{refused}");
     assert_eq!(Cli::start(&home, "shop", &["info"]).ask(&asked)["reply"], "exec");
 }
+
+#[test]
+fn a_token_does_not_pass_over_the_plugin_where_the_deployment_is_refused_by_itself() {
+    const FETCH: &str = r#"use IO::Socket::INET; my $socket = IO::Socket::INET->new($ENV{AT}) or die;
+        print $socket "GET /container/shop/dev HTTP/1.1\r\nHost: $ENV{AT}\r\nConnection: close\r\nAuthorization: $ENV{TOKEN}\r\n\r\n";
+        print <$socket>;"#;
+    if ran_as_ordinary_user() {
+        return;
+    }
+    let home = home("service: storefront\napp: books\nprovider: {name: aws}\n");
+    home.write("real/serverless.yml", SERVICE);
+    let _daemon = home.daemon();
+    allow(&home, &[]);
+    assert!(home.ctl(&["allow", "real"]).status.success());
+    let token = stdout(&home.ctl(&["tokens", "add", "--app", "shop", "--stage", "dev"]));
+    let status: Value = serde_json::from_slice(&home.ctl(&["status", "--json"]).stdout).unwrap();
+    let at = status["endpoints"][0].as_str().unwrap().trim_start_matches("http://").trim_end_matches('/');
+    drop(Cli::start(&home, "shop", &["info"]));
+    let fetch = |word: &str| {
+        let mut command = home.command(home.path("bin/serverless").to_str().unwrap());
+        command.args(["-e", FETCH, word]).current_dir(home.path("shop")).env("AT", at).env("TOKEN", &token);
+        stdout(&command.output().unwrap())
+    };
+    let refused = fetch("deploy");
+    assert!(refused.contains("profile dev is deployed with the plugin only"), "{refused}");
+    // There is no STS here, which is another reason than a missing hello.
+    let given = fetch("info");
+    assert!(given.contains("no base credentials"), "{given}");
+}
