@@ -10,7 +10,11 @@ const SERVICE: &str = include_str!("../../systemd/brokerd.service");
 const SOCKET: &str = include_str!("../../systemd/brokerd.socket");
 /// The agent of launchd, with what is filled in between `@`.
 const AGENT: &str = include_str!("../../launchd/dev.brokerd.plist");
+/// The one that gives variables to what a login starts.
+const ENVIRONMENT_AGENT: &str = include_str!("../../launchd/dev.brokerd.environment.plist");
 
+/// The labels of the agents of launchd: the daemon, and the variables.
+pub const AGENTS: [&str; 2] = ["dev.brokerd", "dev.brokerd.environment"];
 /// The names of the units.
 pub const UNITS: [&str; 2] = ["brokerd.service", "brokerd.socket"];
 /// What shows below a user's units that they start at login (`man 1 systemctl`, `enable`).
@@ -87,6 +91,14 @@ impl Service {
             .replace("@LOG@", &markup(&path(log)))
             .replace("@CONTROL@", &markup(&path(control)))
             .replace("@SOCKETS@", &sockets.join("\n"))
+    }
+
+    /// The text of the agent of launchd that gives the variables to what a login starts (`man 1 launchctl`, `setenv`).
+    pub fn environment_agent(&self) -> String {
+        let pairs = self.pointers().into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        let words: Vec<String> =
+            pairs.map(|text| format!("        <string>{}</string>", markup(&text))).collect();
+        ENVIRONMENT_AGENT.replace("@WORDS@", &words.join("\n"))
     }
 }
 
@@ -222,6 +234,18 @@ mod tests {
             let set = SERVICE.lines().find(|line| line.starts_with(word));
             assert_eq!(set, None);
         }
+    }
+
+    #[test]
+    fn the_agent_of_the_variables_has_each_name_before_its_value() {
+        let service = service("/usr/local/bin/brokerd", &["127.0.0.1:9255"]);
+        let text = service.environment_agent();
+        let (name, value) = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9255/");
+        assert!(
+            text.contains(&format!("<string>{name}</string>\n        <string>{value}</string>\n")),
+            "{text}"
+        );
+        assert!(!text.contains('@') && text.contains(&format!("<string>{}</string>", AGENTS[1])));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod address;
 mod files;
 mod install;
+mod launchd;
 mod manager;
 mod report;
 mod uninstall;
@@ -55,7 +56,7 @@ pub(super) enum Service {
 impl Service {
     pub(super) fn run(self) -> Result<(), Failure> {
         if cfg!(target_os = "macos") {
-            return Err(by_hand_on_macos());
+            return self.run_by_launchd();
         }
         match self {
             Self::Install { dry_run, replace } => install::run(dry_run, replace),
@@ -64,14 +65,16 @@ impl Service {
             Self::Logs { follow, lines } => logs(follow, lines),
         }
     }
-}
 
-/// What to do where launchd is the service manager.
-fn by_hand_on_macos() -> Failure {
-    Failure::refused("brokerctl service speaks to systemd, and this is macOS, which has launchd").with_hint(
-        "fill in what is in @ in launchd/dev.brokerd.plist of the source, put it into ~/Library/LaunchAgents, and \
-         launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/dev.brokerd.plist (launchctl bootout ends it)",
-    )
+    /// The same where launchd is the service manager.
+    fn run_by_launchd(self) -> Result<(), Failure> {
+        match self {
+            Self::Install { dry_run, .. } => launchd::install(dry_run),
+            Self::Uninstall { dry_run } => launchd::uninstall(dry_run),
+            Self::Status { json } => launchd::status(json),
+            Self::Logs { follow, lines } => launchd::logs(follow, lines),
+        }
+    }
 }
 
 /// Becomes `journalctl`.

@@ -101,7 +101,7 @@ pub(super) fn run(dry_run: bool, replace: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn verb(dry_run: bool, word: &str) -> String {
+pub(super) fn verb(dry_run: bool, word: &str) -> String {
     if dry_run { format!("would {word}") } else { word.to_owned() }
 }
 
@@ -138,7 +138,7 @@ fn program() -> Result<PathBuf, Failure> {
 }
 
 /// Writes a file unless it has this text, and says so.
-fn put(file: &Planned, dry_run: bool) -> Result<bool, Failure> {
+pub(super) fn put(file: &Planned, dry_run: bool) -> Result<bool, Failure> {
     let mut out = anstream::stdout().lock();
     if let Some(current) = file.current() {
         writeln!(out, "{} {}", paint::faint("as it is"), current.display())?;
