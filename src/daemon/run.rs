@@ -237,6 +237,7 @@ async fn heed_screen(broker: Arc<Broker>, surface: Arc<Surface>, stop: Cancellat
 
 /// The same where this version is not told of the screen.
 #[cfg(not(target_os = "linux"))]
+#[allow(clippy::unused_async, reason = "as where it waits")]
 async fn heed_screen(_: Arc<Broker>, surface: Arc<Surface>, _: CancellationToken) {
     surface.set_no_screen(Some("this version is told of it on Linux only".to_owned()));
 }

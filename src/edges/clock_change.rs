@@ -58,7 +58,7 @@ impl ClockChange {
     /// Waits for ever.
     #[cfg(not(target_os = "linux"))]
     pub async fn next(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -55,6 +55,10 @@ pub enum NotificationError {
 }
 
 /// Asks, calls `shown` once the question can be seen, and waits for what comes of it or until `withdraw` is cancelled.
+#[cfg_attr(
+    not(all(feature = "desktop", target_os = "linux")),
+    allow(clippy::unused_async, reason = "as where it waits")
+)]
 pub async fn ask(
     question: &Question,
     shown: impl FnOnce() + Send,
@@ -70,6 +74,10 @@ pub async fn ask(
 }
 
 /// Tells something, for as long as the desktop shows such a thing.
+#[cfg_attr(
+    not(all(feature = "desktop", target_os = "linux")),
+    allow(clippy::unused_async, reason = "as where it waits")
+)]
 pub async fn tell(notice: &Notice) -> Result<(), NotificationError> {
     #[cfg(all(feature = "desktop", target_os = "linux"))]
     return bus::tell(notice).await;
