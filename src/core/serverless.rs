@@ -20,6 +20,7 @@ pub mod inclusion;
 mod json;
 mod node;
 mod number;
+mod places;
 mod reader;
 mod resolver;
 mod scalar;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::node::{Content, MAX_NODES, Node};
+use super::places::Places;
 use crate::core::fault::{Fault, Place};
 
 /// The tree of a JSON text. Of a repeated key the last counts, as with `JSON.parse` (ECMAScript, §25.5.1);
@@ -21,14 +22,15 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Node, Fault> {
         let place = Place { line: one_based(error.line()), column: one_based(error.column()) };
         Fault::new(file, Some(place), format!("not valid JSON: {reason}"))
     })?;
-    let mut walk = Walk { lines: Lines::of(text), nodes: 0 };
+    let mut walk = Walk { text, places: Places::of(text), nodes: 0 };
     walk.node(value, text.trim_start())
         .ok_or_else(|| Fault::new(file, None, format!("the configuration has more than {MAX_NODES} values")))
 }
 
 /// Makes the tree, and finds the place of each value in the text.
 struct Walk<'a> {
-    lines: Lines<'a>,
+    text: &'a str,
+    places: Places<'a>,
     nodes: usize,
 }
 
@@ -39,7 +41,7 @@ impl Walk<'_> {
         if self.nodes > MAX_NODES {
             return None;
         }
-        let place = self.lines.place_of(written);
+        let place = offset_of(written, self.text).map(|offset| self.places.at(offset));
         let content = match value {
             Value::Null => Content::Null,
             Value::Bool(value) => Content::Bool(value),
@@ -67,30 +69,10 @@ impl Walk<'_> {
     }
 }
 
-/// The lines of a text, to find places fast.
-struct Lines<'a> {
-    text: &'a str,
-    /// Where each line begins.
-    starts: Vec<usize>,
-}
-
-impl<'a> Lines<'a> {
-    fn of(text: &'a str) -> Self {
-        let after_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
-        Self { text, starts: std::iter::once(0).chain(after_newlines).collect() }
-    }
-
-    /// The place of a part of the text, known by where it lies in memory; none of what is no part of it.
-    fn place_of(&self, part: &str) -> Option<Place> {
-        let offset = part.as_ptr().addr().checked_sub(self.text.as_ptr().addr())?;
-        if part.is_empty() || offset >= self.text.len() {
-            return None;
-        }
-        let line = self.starts.partition_point(|start| *start <= offset).checked_sub(1)?;
-        let column = self.text.get(*self.starts.get(line)?..offset)?.chars().count();
-        let from_one = |count: usize| u32::try_from(count).unwrap_or(u32::MAX - 1).saturating_add(1);
-        Some(Place { line: from_one(line), column: from_one(column) })
-    }
+/// Where a part of a text begins, known by where it lies in memory; none of what is no part of it.
+fn offset_of(part: &str, text: &str) -> Option<usize> {
+    let offset = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    (!part.is_empty() && offset < text.len()).then_some(offset)
 }
 
 #[cfg(test)]

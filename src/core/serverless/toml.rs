@@ -8,6 +8,7 @@ use ::toml::de::{DeTable, DeValue};
 
 use super::node::{Content, MAX_NODES, Node};
 use super::number;
+use super::places::Places;
 use crate::core::fault::{Fault, Place};
 
 /// The tree of a TOML text. The depth is limited by the parser itself.
@@ -23,27 +24,6 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Node, Fault> {
     builder
         .table(root.get_ref(), at)
         .ok_or_else(|| Fault::new(file, None, format!("the configuration has more than {MAX_NODES} values")))
-}
-
-/// Where the lines of a text begin: a place is then found without reading the text again.
-struct Places<'t> {
-    text: &'t str,
-    lines: Vec<usize>,
-}
-
-impl<'t> Places<'t> {
-    fn of(text: &'t str) -> Self {
-        let newlines = text.match_indices('\n').map(|(offset, _)| offset + 1);
-        Self { text, lines: std::iter::once(0).chain(newlines).collect() }
-    }
-
-    fn at(&self, offset: usize) -> Place {
-        let line = self.lines.partition_point(|start| *start <= offset).saturating_sub(1);
-        let start = self.lines.get(line).copied().unwrap_or_default();
-        let before = self.text.get(start..offset).unwrap_or_default();
-        let one_based = |count: usize| u32::try_from(count).unwrap_or(u32::MAX - 1).saturating_add(1);
-        Place { line: one_based(line), column: one_based(before.chars().count()) }
-    }
 }
 
 struct Builder<'t> {
